@@ -1,0 +1,39 @@
+/* The model's card: a JSON object whose known fields are checked and whose others are kept.
+ * docs/formats.md describes the fields. */
+#ifndef CEM_CARD_H
+#define CEM_CARD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "network.h"
+
+struct card;
+
+/* What the core itself reads from a card. */
+struct card_facts {
+    int classes;                    /* label classes, background included */
+    int32_t values[255];            /* label value of each class */
+    int32_t widths[NETWORK_BLOCKS]; /* of the decoder */
+    double threshold;               /* in (0, 1], or -1: the likeliest class wins */
+};
+
+/* The card of a new model: classes "background", "class 1"..., label values 1.., the widths. */
+int32_t card_new(struct card **out, int classes, const int32_t *widths);
+int32_t card_parse(struct card **out, const char *json, const char *name);
+int32_t card_copy(struct card **out, const struct card *card);
+void card_free(struct card *card);
+
+/* Merges the object `json` into the card (JSON merge patch at the top level: null removes).  On
+ * failure the card is unchanged.  `classes` and `widths` may not contradict the network. */
+int32_t card_merge(struct card *card, const char *json);
+
+int32_t card_set_threshold(struct card *card, double threshold);
+
+void card_read(struct card_facts *facts, const struct card *card);
+
+/* Compact JSON with sorted keys: the same card gives the same text.  Owned by the card, valid until
+ * it changes. */
+int32_t card_text(const char **out, struct card *card);
+
+#endif

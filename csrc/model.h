@@ -1,0 +1,38 @@
+/* A model: the network's table, its parameters and its card. */
+#ifndef CEM_MODEL_H
+#define CEM_MODEL_H
+
+#include "card.h"
+#include "network.h"
+
+struct parameters {
+    float *values;    /* (network->parameters), all tensors of the table */
+    int64_t *batches; /* (network->count), num_batches_tracked of each layer */
+    uint64_t version; /* changes whenever the values do */
+};
+
+struct model {
+    struct network *network;
+    struct parameters parameters;
+    struct card *card;
+};
+
+int32_t model_new(struct model **out, int classes, const int32_t *widths, uint64_t seed);
+int32_t model_load(struct model **out, const char *path);
+int32_t model_load_encoder(struct model *model, const char *path);
+int32_t model_save(struct model *model, const char *path, int32_t overwrite);
+int32_t model_copy(struct model **out, const struct model *model);
+void model_free(struct model *model);
+
+/* A version no parameters had before. */
+uint64_t model_next_version(void);
+
+int32_t parameters_new(struct parameters *out, const struct network *network);
+void parameters_copy(struct parameters *to, const struct parameters *from,
+                     const struct network *network);
+void parameters_free(struct parameters *parameters);
+
+/* PyTorch's default initialisation of the SMP U-Net, from `seed` (cem.h, cem_model_new). */
+void parameters_draw(struct parameters *parameters, const struct network *network, uint64_t seed);
+
+#endif
