@@ -1,6 +1,6 @@
-/* Workers claim parts from one word, (step, next part), so that a claim always belongs to the step
- * it names.  Whoever finishes the last part of a step opens the next one.  A worker without a part
- * spins for some microseconds, since steps are short, and then sleeps. */
+/* Workers claim parts from one word, (step, its parts, next part), so that a claim always belongs
+ * to the step it names.  Whoever finishes the last part of a step opens the next one.  A worker
+ * without a part spins for some microseconds, since steps are short, and then sleeps. */
 #include "pool.h"
 
 #include <pthread.h>
@@ -19,8 +19,7 @@ struct run {
     bool taken[POOL_MOST];  /* worker numbers in use */
     int workers;            /* how many are in it now */
     bool over;              /* no worker should join */
-    _Atomic uint64_t claim; /* step << 32 | next part */
-    _Atomic int64_t parts;  /* of the step in progress */
+    _Atomic uint64_t claim; /* see above */
     _Atomic int64_t left;   /* parts of it not done yet */
     _Atomic int32_t status; /* the first failure */
     char line[1024];        /* and its error line */
@@ -59,14 +58,16 @@ __attribute__((constructor)) static void watch_forks(void)
     pthread_atfork(hold_for_fork, release_after_fork, forget_after_fork);
 }
 
-static uint64_t word(int64_t step, int64_t part)
+enum { STEP_SHIFT = 48, PARTS_SHIFT = 24, PART_MASK = 0xffffff };
+
+static uint64_t word(int64_t step, int64_t parts)
 {
-    return (uint64_t)step << 32 | (uint64_t)part;
+    return (uint64_t)step << STEP_SHIFT | (uint64_t)parts << PARTS_SHIFT;
 }
 
 static bool is_over(struct run *run)
 {
-    return (int64_t)(atomic_load(&run->claim) >> 32) >= run->job->steps;
+    return (int64_t)(atomic_load(&run->claim) >> STEP_SHIFT) >= run->job->steps;
 }
 
 static void wake_sleepers(void)
@@ -80,18 +81,16 @@ static void wake_sleepers(void)
 static void open_step(struct run *run, int64_t step)
 {
     const struct pool_job *job = run->job;
+    int64_t parts;
 
     if (step < job->steps && job->cancel && atomic_load(job->cancel)) {
         int32_t none = CEM_OK;
         atomic_compare_exchange_strong(&run->status, &none, CEM_ECANCELLED);
     }
     if (atomic_load(&run->status) != CEM_OK) step = job->steps;
-    if (step < job->steps) {
-        int64_t parts = job->parts(job->context, step);
-        atomic_store(&run->parts, parts);
-        atomic_store(&run->left, parts);
-    }
-    atomic_store(&run->claim, word(step, 0));
+    parts = step < job->steps ? job->parts(job->context, step) : 0;
+    atomic_store(&run->left, parts);
+    atomic_store(&run->claim, word(step, parts));
     wake_sleepers();
 }
 
@@ -111,9 +110,9 @@ static bool claim_part(struct run *run, int64_t *step, int64_t *part)
     uint64_t now = atomic_load(&run->claim);
 
     for (;;) {
-        *step = (int64_t)(now >> 32);
-        *part = (int64_t)(now & 0xffffffffu);
-        if (*step >= run->job->steps || *part >= atomic_load(&run->parts)) return false;
+        *step = (int64_t)(now >> STEP_SHIFT);
+        *part = (int64_t)(now & PART_MASK);
+        if (*part >= (int64_t)(now >> PARTS_SHIFT & PART_MASK)) return false;
         if (atomic_compare_exchange_weak(&run->claim, &now, now + 1)) return true;
     }
 }
@@ -133,12 +132,13 @@ static void do_part(struct run *run, int64_t step, int64_t part, int worker)
 static void wait_for_step(struct run *run, uint64_t seen)
 {
     for (int i = 0; i < SPINS; i++) {
-        if (atomic_load(&run->claim) >> 32 != seen >> 32) return;
+        if (atomic_load(&run->claim) >> STEP_SHIFT != seen >> STEP_SHIFT) return;
         __builtin_ia32_pause();
     }
     pthread_mutex_lock(&lock);
     atomic_fetch_add(&sleepers, 1);
-    while (atomic_load(&run->claim) >> 32 == seen >> 32) pthread_cond_wait(&changed, &lock);
+    while (atomic_load(&run->claim) >> STEP_SHIFT == seen >> STEP_SHIFT)
+        pthread_cond_wait(&changed, &lock);
     atomic_fetch_sub(&sleepers, 1);
     pthread_mutex_unlock(&lock);
 }

@@ -8,8 +8,8 @@
 #include <stdint.h>
 
 struct pool_job {
-    int64_t steps;
-    /* parts of `step`, at least 1 */
+    int64_t steps; /* below 2^16 */
+    /* parts of `step`, at least 1, below 2^24 */
     int64_t (*parts)(void *context, int64_t step);
     /* does one part; `worker` is below the job's threads and no two parts run on one at a time */
     int32_t (*run)(void *context, int64_t step, int64_t part, int worker);
