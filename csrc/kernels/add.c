@@ -1,6 +1,8 @@
 /* out += in. */
+#include <stddef.h>
+
 #include "cem.h"
-#include "cpu.h"
+#include "floats.h"
 #include "kernel.h"
 #include "memory.h"
 
@@ -27,11 +29,6 @@ static void add_free(struct plan *plan)
     memory_free(plan);
 }
 
-CPU_VECTORISED static void add_floats(float *restrict to, const float *restrict from, int64_t count)
-{
-    for (int64_t i = 0; i < count; i++) to[i] += from[i];
-}
-
 static int32_t add_run(const struct plan *plan, const struct operands *o, int phase, int64_t part)
 {
     const struct shape *s = &plan->shape;
@@ -39,7 +36,7 @@ static int32_t add_run(const struct plan *plan, const struct operands *o, int ph
     int64_t first = floats * part / PARTS, last = floats * (part + 1) / PARTS;
 
     (void)phase;
-    add_floats(o->out + first, o->in + first, last - first);
+    floats_add(o->out + first, o->in + first, last - first);
     return CEM_OK;
 }
 

@@ -1,6 +1,6 @@
 #include "lanes.h"
 
-#include "cpu.h"
+#include "floats.h"
 
 enum { MOST_LANES = 4, SUM_PARTS = 8 };
 enum { PHASE_LANES, PHASE_SUM, PHASE_PLAIN, PHASE_OWN };
@@ -67,18 +67,13 @@ static int32_t run_lane(const struct lanes *lanes, const struct operands *operan
                            operands->out_gradient + first * lanes->out_floats, operands->workspace);
 }
 
-CPU_VECTORISED static void add_floats(float *restrict to, const float *restrict from, int64_t count)
-{
-    for (int64_t i = 0; i < count; i++) to[i] += from[i];
-}
-
 static void sum_lanes(const struct lanes *lanes, const struct operands *operands, int64_t part)
 {
     int64_t floats = lanes->packed / (int64_t)sizeof(float);
     int64_t first = floats * part / SUM_PARTS, last = floats * (part + 1) / SUM_PARTS;
 
     for (int64_t lane = 1; lane < lanes->count; lane++)
-        add_floats(lane_gradient(lanes, operands, 0) + first,
+        floats_add(lane_gradient(lanes, operands, 0) + first,
                    lane_gradient(lanes, operands, lane) + first, last - first);
 }
 

@@ -10,6 +10,7 @@
 
 #include "cem.h"
 #include "cpu.h"
+#include "floats.h"
 #include "kernel.h"
 #include "memory.h"
 
@@ -123,11 +124,6 @@ CPU_VECTORISED static void normalise(float *restrict y, const float *restrict x,
     for (int64_t c = 0; c < channels; c++) y[c] = x[c] * scale[c] + shift[c];
 }
 
-CPU_VECTORISED static void add_floats(float *restrict y, const float *restrict x, int64_t count)
-{
-    for (int64_t i = 0; i < count; i++) y[i] += x[i];
-}
-
 CPU_VECTORISED static void rectify(float *y, int64_t count)
 {
     for (int64_t i = 0; i < count; i++) y[i] = y[i] > 0 ? y[i] : 0;
@@ -146,7 +142,7 @@ static void forward_pixels(const struct plan *plan, const struct operands *o, in
     }
     for (int64_t i = 0; i < pixels; i++)
         normalise(o->out + first + i * s->out, o->in + first + i * s->out, scale, shift, s->out);
-    if (s->sum) add_floats(o->out + first, o->add + first, pixels * s->out);
+    if (s->sum) floats_add(o->out + first, o->add + first, pixels * s->out);
     if (s->relu) rectify(o->out + first, pixels * s->out);
 }
 
@@ -207,7 +203,7 @@ static void pass_to_add(const struct shape *s, const struct operands *o, int64_t
                         int64_t count)
 {
     if (!o->add_gradient) return;
-    if (s->add_more) add_floats(o->add_gradient + first, o->out_gradient + first, count);
+    if (s->add_more) floats_add(o->add_gradient + first, o->out_gradient + first, count);
     else
         memcpy(o->add_gradient + first, o->out_gradient + first,
                (size_t)count * sizeof *o->add_gradient);
