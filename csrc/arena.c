@@ -16,14 +16,6 @@ static int by_size(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-static int by_place(const void *a, const void *b)
-{
-    const struct value *x = *(const struct value *const *)a, *y = *(const struct value *const *)b;
-
-    if (x->place != y->place) return x->place < y->place ? -1 : 1;
-    return x < y ? -1 : x > y;
-}
-
 static bool live_together(const struct value *a, const struct value *b)
 {
     return a->first <= b->last && b->first <= a->last;
@@ -43,6 +35,14 @@ static int64_t lowest_gap(const struct value *value, struct value *const *placed
     return place;
 }
 
+/* Keeps placed[0..count] sorted by place. */
+static void insert(struct value **placed, int count, struct value *value)
+{
+    for (; count > 0 && placed[count - 1]->place > value->place; count--)
+        placed[count] = placed[count - 1];
+    placed[count] = value;
+}
+
 int64_t arena_place(struct value *values, int count)
 {
     struct value **order = memory_new(2 * (int64_t)count, sizeof *order), **placed = order + count;
@@ -57,8 +57,7 @@ int64_t arena_place(struct value *values, int count)
     for (int i = 0; i < count; i++) {
         order[i]->place = lowest_gap(order[i], placed, i);
         if (order[i]->place + order[i]->bytes > bytes) bytes = order[i]->place + order[i]->bytes;
-        placed[i] = order[i];
-        qsort(placed, (size_t)i + 1, sizeof *placed, by_place);
+        insert(placed, i, order[i]);
     }
     memory_free(order);
     return bytes;

@@ -268,7 +268,6 @@ static bool append_norm_gradient(struct builder *b, int layer)
         op->add_gradient = b->gradient[l->add];
     }
     append_step(b, op, SLOT_DATA);
-    touch(b, op->saved, b->step_count - 1);
     return before;
 }
 

@@ -1,5 +1,7 @@
 #include "lanes.h"
 
+#include <stddef.h>
+
 #include "floats.h"
 
 enum { MOST_LANES = 4, SUM_PARTS = 8 };
