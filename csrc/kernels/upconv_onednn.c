@@ -4,6 +4,8 @@
  * is the deconvolution with the taps K = (w2, w1+w2, w0+w1, w0), padded by 1: exact, with 16
  * products an input pixel instead of 36, and no doubled tensor.  The gradient of w is the transpose
  * of that linear map applied to the gradient of K. */
+#include <stddef.h>
+
 #include "error.h"
 #include "kernel.h"
 #include "lanes.h"
