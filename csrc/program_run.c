@@ -1,4 +1,6 @@
 /* Runs programs, and packs their weights. */
+#include <stddef.h>
+
 #include "error.h"
 #include "memory.h"
 #include "pool.h"
