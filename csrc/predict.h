@@ -4,6 +4,7 @@
 
 #include <stdatomic.h>
 
+#include "cem.h"
 #include "model.h"
 #include "tiling.h"
 
