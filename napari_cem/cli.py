@@ -1,0 +1,323 @@
+"""The command napari-cem: parses, calls, reports; exit status 0, 2 for what a user can mend, 1."""
+
+from __future__ import annotations
+
+import functools
+import signal
+import sys
+import time
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from napari_cem.progress import Reporter
+
+app = typer.Typer(
+    name="napari-cem",
+    help="Segment electron-microscopy volumes with a network fine-tuned on a few labels.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+weights_app = typer.Typer(
+    help="Pre-trained weights: list, download, convert.", no_args_is_help=True
+)
+app.add_typer(weights_app, name="weights")
+
+STOPPED = "stopped by Ctrl-C"
+
+
+class Recipe(StrEnum):
+    """Regimes of training."""
+
+    interactive = "interactive"
+    cem500k = "cem500k"
+
+
+class Freeze(StrEnum):
+    """Parts of the encoder that do not train."""
+
+    none = "none"
+    layer1 = "layer1"
+    layer2 = "layer2"
+    layer3 = "layer3"
+    layer4 = "layer4"
+    all = "all"
+
+
+class Planes(StrEnum):
+    """Directions of slices."""
+
+    xy = "xy"
+    xz = "xz"
+    yz = "yz"
+    ortho = "ortho"
+
+
+Json = Annotated[bool, typer.Option("--json", help="JSON lines on standard output.")]
+Threads = Annotated[int, typer.Option(min=0, help="Threads; 0 is all cores.")]
+Seed = Annotated[int, typer.Option(min=0, help="Of everything random.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an existing result.")]
+
+
+def reported(command: Callable[..., None]) -> Callable[..., None]:
+    """Makes a command get a Reporter, and turns its errors into one line and an exit status."""
+
+    @functools.wraps(command)
+    def wrapper(*args: Any, **options: Any) -> None:
+        from napari_cem import Cancelled
+
+        reporter = Reporter(options.get("as_json", False))
+        try:
+            command(*args, reporter=reporter, **options)
+        except KeyboardInterrupt:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            reporter.error(f"{STOPPED}; nothing was written under the name of the result")
+        except MemoryError as error:
+            reporter.error(f"not enough memory: {error or 'an allocation failed'}")
+        except (ValueError, OSError, Cancelled) as error:
+            reporter.error(message_of(error))
+        else:
+            return
+        finally:
+            reporter.close()
+        raise typer.Exit(2)
+
+    del wrapper.__wrapped__
+    wrapper.__signature__ = without_reporter(command)  # type: ignore[attr-defined]
+    return wrapper
+
+
+def without_reporter(command: Callable[..., None]) -> Any:
+    """The signature that typer sees."""
+    import inspect
+
+    signature = inspect.signature(command, eval_str=True)
+    shown = [item for name, item in signature.parameters.items() if name != "reporter"]
+    return signature.replace(parameters=shown)
+
+
+def message_of(error: Exception) -> str:
+    """An error's line; the system's own errors with the name of the file."""
+    if isinstance(error, OSError) and error.errno is not None and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return str(error)
+
+
+def parse_names(text: str | None) -> dict[int, str] | list[str] | None:
+    """Reads "background,mitochondria" or "background=0,myelin=127,axon=255"."""
+    if text is None:
+        return None
+    parts = [part.strip() for part in text.split(",")]
+    if not all(parts):
+        raise ValueError(f"--classes is {text!r}; write names with commas between them")
+    if not any("=" in part for part in parts):
+        return parts
+    found: dict[int, str] = {}
+    for part in parts:
+        name, _, value = part.partition("=")
+        if not value.strip().isdigit() or not name.strip():
+            raise ValueError(f"--classes has {part!r}; write NAME=VALUE for every class")
+        found[int(value)] = name.strip()
+    if len(found) < len(parts):
+        raise ValueError(f"--classes is {text!r}; every class needs a value of its own")
+    return found
+
+
+@app.command("demo")
+@reported
+def demo_command(
+    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("napari-cem-demo"),
+    seconds: Annotated[float, typer.Option(min=1, help="Time for training.")] = 60.0,
+    steps: Annotated[int | None, typer.Option(min=1, help="Steps, instead of time.")] = None,
+    seed: Seed = 0,
+    threads: Threads = 0,
+    overwrite: Overwrite = False,
+    as_json: Json = False,
+    *,
+    reporter: Reporter,
+) -> None:
+    """Fine-tune on a few scribbles and segment the rest: the whole story, offline."""
+    from napari_cem import demo
+
+    def on_start(base: str) -> None:
+        if base == "scratch":
+            reporter.say(
+                "note", "cem500k is not in the cache: starting from scratch, a random encoder "
+                "(napari-cem weights fetch cem500k makes it better)",
+            )  # fmt: skip
+        else:
+            reporter.say("note", f"starting from {base}")
+
+    outcome = demo.run(
+        out, seconds, steps, seed, threads, overwrite,
+        on_start, stepper(reporter, seconds, steps),
+        functools.partial(reporter.progress, "segmenting"),
+    )  # fmt: skip
+    text = (
+        f"trained {outcome.steps} steps on scribbles on {outcome.painted:.2%} of the pixels\n"
+        f"IoU of the membrane on slices without scribbles: {outcome.iou:.3f}\n"
+        f"IoU at least {demo.FAR} slices away from any scribble: {outcome.iou_far:.3f}\n"
+        f"labels:  {outcome.labels}\npicture: {outcome.picture}"
+    )
+    reporter.result(text, **vars(outcome))
+
+
+def stepper(reporter: Reporter, seconds: float | None, steps: int | None) -> Callable[[Any], None]:
+    """Shows reports of training, at most five a second."""
+    shown = -1.0
+
+    def show(report: Any) -> None:
+        nonlocal shown
+        last = steps is not None and report.step >= steps
+        if not last and report.seconds - shown < 0.2:
+            return
+        shown = report.seconds
+        figures = {"loss": round(report.loss, 4)}
+        if report.held_out_iou:
+            figures["iou"] = round(sum(report.held_out_iou.values()) / len(report.held_out_iou), 3)
+        if steps is None and seconds is not None:
+            done, total, unit = min(int(report.seconds), int(seconds)), int(seconds), "s"
+        else:
+            done, total, unit = report.step, steps, "step"
+        reporter.progress("training", done, total, unit, **figures)
+
+    return show
+
+
+@app.command("doctor")
+@reported
+def doctor_command(as_json: Json = False, *, reporter: Reporter) -> None:
+    """Show the library, the instruction set, threads, weights, napari and Qt in one table."""
+    from napari_cem import doctor
+
+    rows = doctor.examine()
+    reporter.result(doctor.table(rows), **{key.replace(" ", "_"): v for key, v in rows.items()})
+
+
+@app.command("finetune")
+@reported
+def finetune_command(
+    image: Annotated[Path, typer.Argument(help="Image or stack, or a folder of them.")],
+    labels: Annotated[
+        Path, typer.Argument(help="Its labels: 0 not annotated, 1 background, 2.. classes.")
+    ],
+    out: Annotated[Path, typer.Option(help="The model to write, a .safetensors file.")],
+    weights: Annotated[
+        str, typer.Option(help="cem500k, cem1.5m, scratch, a file of weights, or a model.")
+    ] = "cem500k",
+    classes: Annotated[
+        str | None, typer.Option(help="Names: background,NAME,... or NAME=VALUE,...")
+    ] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Steps of training.")] = None,
+    seconds: Annotated[float | None, typer.Option(min=0.001, help="Time for training.")] = None,
+    recipe: Annotated[Recipe, typer.Option(help="Regime of training.")] = Recipe.interactive,
+    freeze: Annotated[
+        Freeze, typer.Option(help="What of the encoder does not train: up to a layer, or all.")
+    ] = Freeze.all,
+    dense: Annotated[
+        bool | None,
+        typer.Option("--dense/--sparse", help="Whether 0 is background and every pixel counts."),
+    ] = None,
+    pixel_nm: Annotated[
+        float | None, typer.Option(min=0.001, help="Pixel size, if the image does not say.")
+    ] = None,
+    seed: Seed = 0,
+    threads: Threads = 0,
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="Keep the state of training in this file.")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the checkpoint, up to --steps.")
+    ] = False,
+    overwrite: Overwrite = False,
+    as_json: Json = False,
+    *,
+    reporter: Reporter,
+) -> None:
+    """Fine-tune a model on annotated images."""
+    from napari_cem.finetuning import Plan, finetune
+
+    plan = Plan(
+        weights, recipe.value, parse_names(classes), steps, seconds, dense, seed, threads,
+        pixel_nm, checkpoint, resume, {"freeze": freeze.value},
+    )  # fmt: skip
+    budget = (60.0 if recipe is Recipe.interactive else None) if seconds is None else seconds
+    model, last = finetune(image, labels, out, plan, overwrite, stepper(reporter, budget, steps))
+    held = last.held_out_iou if last else None
+    lines = [f"trained {model.card['training']['steps_done']} steps: {out}"]
+    lines += [f"IoU on held-out strokes, {name}: {iou:.3f}" for name, iou in (held or {}).items()]
+    if not held:
+        lines.append("too few strokes to hold any out: there is no IoU to report")
+    reporter.result(
+        "\n".join(lines),
+        model=out,
+        steps=model.card["training"]["steps_done"],
+        loss=last.loss if last else None,
+        held_out_iou=held,
+    )
+
+
+@app.command("segment")
+@reported
+def segment_command(
+    image: Annotated[Path, typer.Argument(help="TIFF, PNG, .npy, .zarr or a folder of slices.")],
+    model: Annotated[Path, typer.Option(help="The model, a .safetensors file.")],
+    out: Annotated[Path, typer.Option(help="Result: .tif, .zarr, or .png for one image.")],
+    planes: Annotated[
+        Planes, typer.Option(help="Slices to look at; ortho averages three directions.")
+    ] = Planes.xy,
+    probabilities: Annotated[
+        bool, typer.Option("--probabilities", help="Write probabilities, not labels.")
+    ] = False,
+    threads: Threads = 0,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with a run that was stopped or killed.")
+    ] = False,
+    overwrite: Overwrite = False,
+    as_json: Json = False,
+    *,
+    reporter: Reporter,
+) -> None:
+    """Segment an image or a stack with a fine-tuned model."""
+    from napari_cem.segmentation import segment
+
+    start = time.monotonic()
+    segment(
+        image, model, out, planes.value, probabilities, threads,
+        functools.partial(reporter.progress, "segmenting"), resume, overwrite,
+    )  # fmt: skip
+    seconds = time.monotonic() - start
+    reporter.result(f"wrote {out} in {seconds:.1f} s", out=out, seconds=round(seconds, 3))
+
+
+@app.command("evaluate")
+@reported
+def evaluate_command(
+    prediction: Annotated[Path, typer.Argument(help="Labels to judge.")],
+    truth: Annotated[Path, typer.Argument(help="What they should be.")],
+    mask: Annotated[Path | None, typer.Option(help="Count only where this is not 0.")] = None,
+    classes: Annotated[
+        str | None, typer.Option(help="NAME=PREDICTED:TRUE,... as in mitochondria=2:255")
+    ] = None,
+    as_json: Json = False,
+    *,
+    reporter: Reporter,
+) -> None:
+    """Compare a segmentation with the truth: IoU and Dice, pooled and per slice."""
+    from napari_cem import evaluation
+
+    scores = evaluation.evaluate(prediction, truth, mask, classes)
+    reporter.result(evaluation.table(scores), **scores.as_dict())
+
+
+def main() -> None:
+    """Entry point of the command napari-cem."""
+    try:
+        app()
+    except KeyboardInterrupt:
+        print(f"napari-cem: {STOPPED}", file=sys.stderr)
+        sys.exit(2)

@@ -1,0 +1,363 @@
+"""Segmenting an image or a stack, in one plane or in all three, with memory bounded by a slice."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from napari_cem import _core
+from napari_cem.images import ArrayVolume, Volume, describe, open_volume
+from napari_cem.intensity import (
+    EightBit,
+    Intensity,
+    Measured,
+    as_the_model,
+    check_finite,
+    looks_inverted,
+    measure,
+)
+from napari_cem.model import Model
+from napari_cem.scratch import Scratch
+from napari_cem.writers import ProbabilityPages, check_output, label_type, label_writer
+
+PLANES = {"xy": ("xy",), "xz": ("xz",), "yz": ("yz",), "ortho": ("xy", "xz", "yz")}
+AXIS = {"xy": 0, "xz": 1, "yz": 2}
+BLOCK_BYTES = 256 << 20
+PIXEL_SIZE_TOLERANCE = 1.2
+
+log = logging.getLogger("napari_cem")
+
+
+def check_against_card(volume: Volume, card: dict[str, Any], found: Measured) -> None:
+    """Warns if the pixel size or the contrast is not what the model was trained on."""
+    trained = card.get("pixel_nm") or 0.0
+    if trained and volume.pixel_nm:
+        ratio = volume.pixel_nm / trained
+        if not 1 / PIXEL_SIZE_TOLERANCE <= ratio <= PIXEL_SIZE_TOLERANCE:
+            log.warning(
+                "the pixels of %s are %g nm, those of the model's training %g nm: "
+                "structures look %.2g times as large to it",
+                volume.name, volume.pixel_nm, trained, trained / volume.pixel_nm,
+            )  # fmt: skip
+    if looks_inverted(card, found):
+        log.warning(
+            "the contrast of %s looks inverted against the model's training images; "
+            "invert it if dark and bright are swapped",
+            volume.name,
+        )
+
+
+class Planes:
+    """The slices of a volume along each axis, in blocks."""
+
+    def __init__(self, volume: Volume, scratch: Scratch) -> None:
+        self.volume, self.scratch = volume, scratch
+        self.whole: np.ndarray | None = None
+
+    def shape(self, plane: str) -> tuple[int, int, int]:
+        """(number, height, width) of the slices of `plane`."""
+        z, y, x = self.volume.shape
+        return {"xy": (z, y, x), "xz": (y, z, x), "yz": (x, z, y)}[plane]
+
+    def block(self, plane: str, first: int, last: int) -> np.ndarray:
+        """Slices `first` to `last` (exclusive) of `plane`, (n, height, width)."""
+        if plane == "xy":
+            pages = []
+            for z in range(first, last):
+                page = self.volume.slice(z)
+                check_finite(page, z, self.volume.name)
+                pages.append(page)
+            return np.stack(pages)
+        whole = self._everything()
+        index = (slice(None),) * AXIS[plane] + (slice(first, last),)
+        return np.ascontiguousarray(np.moveaxis(whole[index], AXIS[plane], 0))
+
+    def _everything(self) -> np.ndarray:
+        """The volume as one array: its own if it has one, else a copy in the scratch."""
+        if self.whole is not None:
+            return self.whole
+        volume = self.volume
+        if isinstance(volume, ArrayVolume) and isinstance(volume.array, np.ndarray):
+            if volume.array.dtype == volume.dtype and volume.dtype.kind != "f":
+                self.whole = volume.array
+                return self.whole
+        copy = self.scratch.array("input", volume.shape, volume.dtype)
+        for z in range(volume.shape[0]):
+            if f"input {z}" not in self.scratch.done:
+                copy[z] = volume.slice(z)
+                check_finite(copy[z], z, volume.name)
+                self.scratch.record(copy, [f"input {z}"])
+        self.whole = copy
+        return copy
+
+
+class Run:
+    """One segmentation: computes what is missing in the scratch, then writes the result."""
+
+    def __init__(
+        self,
+        planes: Planes,
+        model: Model,
+        names: tuple[str, ...],
+        intensity: Intensity,
+        threads: int,
+        maps: bool,
+    ) -> None:
+        self.planes, self.model, self.names = planes, model, names
+        self.intensity, self.threads, self.maps = intensity, threads, maps
+        self.stores = {name: self._store(name) for name in names}
+
+    def _store(self, plane: str) -> np.ndarray:
+        count, height, width = self.planes.shape(plane)
+        scratch = self.planes.scratch
+        if self.maps:
+            shape = (count, len(self.model.classes) - 1, height, width)
+            return scratch.array(f"probabilities_{plane}", shape, np.float32)
+        dtype = label_type(self.model.values)
+        return scratch.array(f"labels_{plane}", (count, height, width), dtype)
+
+    @property
+    def total(self) -> int:
+        """Slices of all planes."""
+        return sum(self.planes.shape(name)[0] for name in self.names)
+
+    @property
+    def finished(self) -> int:
+        """Slices that are computed."""
+        done = self.planes.scratch.done
+        return sum(key.split()[0] in self.names for key in done)
+
+    def blocks(self) -> Iterator[tuple[str, int, int]]:
+        """What is to be computed: plane, first and last slice of each block."""
+        done = self.planes.scratch.done
+        for plane in self.names:
+            count, height, width = self.planes.shape(plane)
+            per_slice = height * width * (8 + 4 * len(self.model.classes))
+            workers = self.threads or _core.cores()
+            size = max(1, min(2 * workers, BLOCK_BYTES // per_slice))
+            first = 0
+            while first < count:
+                if f"{plane} {first}" in done:
+                    first += 1
+                    continue
+                last = first + 1
+                while last < min(first + size, count) and f"{plane} {last}" not in done:
+                    last += 1
+                yield plane, first, last
+                first = last
+
+    def compute(self, plane: str, first: int, last: int) -> None:
+        """Computes slices `first` to `last` of `plane` into the scratch."""
+        pixels = self.planes.block(plane, first, last)
+        probabilities = self._room((len(pixels), len(self.model.classes), *pixels.shape[1:]))
+        offset, scale = self.intensity.offset, self.intensity.scale
+        self.model.core.predict(probabilities, pixels, offset, scale, threads=self.threads)
+        store = self.stores[plane]
+        if self.maps:
+            store[first:last] = probabilities[:, 1:]
+        else:
+            store[first:last] = self.model.classify_slices(probabilities)
+        self.planes.scratch.record(store, [f"{plane} {k}" for k in range(first, last)])
+
+    def _room(self, shape: tuple[int, ...]) -> np.ndarray:
+        """Room for probabilities: in memory, or for enormous slices in the scratch."""
+        if 4 * int(np.prod(shape, dtype=np.int64)) <= 4 * BLOCK_BYTES:
+            return np.empty(shape, np.float32)
+        return self.planes.scratch.array("slice", shape, np.float32)
+
+    def labels(self, z: int) -> np.ndarray:
+        """Labels of slice `z` of the volume, (y, x)."""
+        if self.maps:
+            labels = self.model.classify(self.probabilities(z))
+            return labels.astype(label_type(self.model.values))
+        return turned(self.stores[self.names[0]], self.names[0], z)
+
+    def probabilities(self, z: int) -> np.ndarray:
+        """Probabilities of all classes in slice `z` of the volume, (classes, y, x) float32."""
+        parts = [turned(self.stores[name], name, z) for name in self.names]
+        mean = parts[0].astype(np.float32)
+        for part in parts[1:]:
+            mean += part
+        if len(parts) > 1:
+            mean /= np.float32(len(parts))
+        background = np.maximum(np.float32(1) - mean.sum(axis=0), np.float32(0))
+        return np.concatenate([background[None], mean])
+
+
+def turned(store: np.ndarray, plane: str, z: int) -> np.ndarray:
+    """Slice `z` of the volume, (..., y, x), from the slices of `plane`."""
+    if plane == "xy":
+        return store[z]
+    part = np.moveaxis(store[..., z, :], 0, -2)
+    return part if plane == "xz" else part.swapaxes(-1, -2)
+
+
+def identity(
+    model: Model, volume: Volume, found: Measured, chosen: tuple[str, bool]
+) -> dict[str, Any]:
+    """What decides a run's result."""
+    return {
+        "version": _core.version(),
+        "backend": _core.backend(),
+        "model": model.fingerprint(),
+        "image": [*volume.shape, volume.dtype.name, found.sha256],
+        "planes": chosen[0],
+        "probabilities": chosen[1],
+    }
+
+
+def write(run: Run, writer: Any, probabilities: bool) -> Any:
+    """Writes the result of `run`, slice by slice, and puts it into place."""
+    try:
+        for z in range(run.planes.volume.shape[0]):
+            writer.write(run.probabilities(z) if probabilities else run.labels(z))
+        writer.finish()
+    finally:
+        writer.close()
+    return writer
+
+
+def prepare(
+    volume: Volume, model: Model, intensity: Intensity | None
+) -> tuple[Volume, Intensity, Measured]:
+    """Measures `volume`, warns where it does not fit the model, and chooses the constants."""
+    found = measure(volume)
+    card = model.card
+    check_against_card(volume, card, found)
+    if intensity is None:
+        volume, intensity = as_the_model(volume, card, found)
+    elif card.get("intensity_rule") == "norms":
+        volume = EightBit(volume, found.low, found.high)
+    log.info(
+        "%s: %s, intensity offset %.6g, scale %.6g",
+        volume.name, describe(volume), intensity.offset, intensity.scale,
+    )  # fmt: skip
+    return volume, intensity, found
+
+
+def check_arguments(volume: Volume, planes: str, out: Path | None, resume: bool) -> None:
+    """Raises ValueError for arguments that do not go together."""
+    if planes not in PLANES:
+        raise ValueError(f"planes is {planes!r}; it must be one of {', '.join(PLANES)}")
+    if volume.ndim == 2 and planes != "xy":
+        raise ValueError(f"{volume.name} is one image: only the plane xy can be segmented")
+    if resume and out is None:
+        raise ValueError("resume needs a file to write to, out")
+
+
+def segment(
+    source: Any,
+    model: Model | str | Path,
+    out: str | Path | None = None,
+    planes: str = "xy",
+    probabilities: bool = False,
+    threads: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    intensity: Intensity | None = None,
+) -> Any:
+    """Segments an image or a stack.
+
+    Parameters
+    ----------
+    source : array, str, path or Volume
+        (y, x) or (z, y, x) pixels, or where they are: TIFF, PNG, .npy, zarr, folder of slices.
+    model : Model, str or path
+        A fine-tuned model, or its file.
+    out : str or path, optional
+        A .tif, .zarr or (for one image) .png to write; by default the result is returned.
+    planes : {"xy", "xz", "yz", "ortho"}
+        Which slices the network sees; "ortho" averages the probabilities of all three planes.
+    probabilities : bool
+        Write or return probabilities (float32, 0 to 1) and not labels.
+    threads : int
+        0 for all cores; the result does not depend on it.
+    progress : callable, optional
+        Called with the number of slices done and in all.
+    resume : bool
+        Go on with an earlier run to the same `out` that was stopped or killed.
+    overwrite : bool
+        Replace an existing result.
+    intensity : Intensity, optional
+        By default measured on the volume, or by the rule in the model's card.
+
+    Returns
+    -------
+    path or array
+        `out`; without it labels (the label values used in training; uint8, or uint16 if one is
+        beyond 255) of the shape of the source, or probabilities (classes, ...).
+
+    Raises
+    ------
+    ValueError
+        If the source cannot be segmented: constant, not finite, not a grey image or stack.
+    OSError
+        If a file cannot be read or written, or exists.
+    Cancelled
+        If `model.cancel()` was called.
+    """
+    volume = open_volume(source)
+    path = None if out is None else Path(out)
+    check_arguments(volume, planes, path, resume)
+    if path is not None:
+        check_output(path, volume.ndim, overwrite)
+    if not isinstance(model, Model):
+        model = Model.load(model)
+    if path is not None and probabilities:
+        if path.suffix.lower() == ".png":
+            raise ValueError(f"{path} cannot hold probabilities; write them to .tif or .zarr")
+        for file in ProbabilityPages.outputs(path, model.class_entries):
+            check_output(file, volume.ndim, overwrite)
+    pixels, constants, found = prepare(volume, model, intensity)
+    key = identity(model, pixels, found, (planes, probabilities))
+    key["intensity"] = [constants.offset, constants.scale]
+    folder = None if path is None else path.with_name(path.name + ".partial")
+    scratch = Scratch(folder, key, resume)
+    try:
+        names = PLANES[planes]
+        maps = probabilities or len(names) > 1
+        run = Run(Planes(pixels, scratch), model, names, constants, threads, maps)
+        result = finish(run, path, volume, probabilities, overwrite, progress)
+    except BaseException:
+        leave(scratch)
+        raise
+    scratch.remove()
+    return result
+
+
+def finish(
+    run: Run,
+    path: Path | None,
+    volume: Volume,
+    probabilities: bool,
+    overwrite: bool,
+    progress: Callable[[int, int], None] | None,
+) -> Any:
+    """Computes what is left of `run` and writes the result; the path or the array."""
+    report = progress or (lambda done, total: None)
+    report(run.finished, run.total)
+    for plane, first, last in run.blocks():
+        run.compute(plane, first, last)
+        report(run.finished, run.total)
+    sizes = (volume.pixel_nm, volume.spacing_nm)
+    make: Any = ProbabilityPages if probabilities else label_writer
+    writer = make(path, volume.shape, volume.ndim, sizes, run.model.class_entries, overwrite)
+    written = write(run, writer, probabilities)
+    return written.array if path is None else path
+
+
+def leave(scratch: Scratch) -> None:
+    """Leaves what was computed for --resume, or nothing if that is nothing."""
+    kept = [key for key in scratch.done if not key.startswith("input")]
+    if not kept or scratch.path is None:
+        scratch.remove()
+        return
+    scratch.close()
+    log.warning(
+        "%d slices are kept in %s; go on with --resume, or delete it", len(kept), scratch.path
+    )

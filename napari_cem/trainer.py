@@ -1,0 +1,377 @@
+"""Training a model on annotated images, step by step."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from napari_cem import _core
+from napari_cem.images import Volume, open_labels, open_volume
+from napari_cem.intensity import EightBit, Intensity, Measured, from_norms, measure
+from napari_cem.labels import check_classes, check_shapes, check_values, merge, survey
+from napari_cem.model import Model
+
+RECIPES = {"interactive": 0, "cem500k": 1}
+OPTIMIZERS = {"adamw": 0, "sgd": 1}
+SCHEDULES = {"constant": 0, "onecycle": 1, "poly": 2, "multistep": 3}
+FREEZE = {"none": 0, "layer1": 1, "layer2": 2, "layer3": 3, "layer4": 4, "all": 5}
+EVALUATE_EVERY = 10
+SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Report:
+    """How far a training is.
+
+    Attributes
+    ----------
+    step : int
+        Whole steps done.
+    loss : float
+        Of the last step.
+    held_out_iou : dict of str to float, or None
+        IoU of each class on the held-out strokes at the last evaluation, without the classes of
+        which none is held out; None while nothing was measured.
+    held_out : int
+        Held-out annotated pixels; 0 if there are too few strokes to spare any.
+    seconds : float
+        Since the run began.
+    steps_per_second : float
+        Of this run.
+    learning_rate : float
+        Of the last step.
+    """
+
+    step: int
+    loss: float
+    held_out_iou: dict[str, float] | None
+    held_out: int
+    seconds: float
+    steps_per_second: float
+    learning_rate: float
+
+
+@dataclass(frozen=True)
+class Source:
+    """A volume that was added: what the card says about it."""
+
+    sha256: str
+    shape: tuple[int, ...]
+    dtype: str
+    offset: float
+    scale: float
+    counts: dict[int, int]
+    quantiles: tuple[float, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For the card."""
+        return {
+            "sha256": self.sha256,
+            "shape": list(self.shape),
+            "dtype": self.dtype,
+            "offset": self.offset,
+            "scale": self.scale,
+            "labels": {str(value): count for value, count in self.counts.items()},
+        }
+
+
+def choice(name: str, value: Any, choices: dict[str, int]) -> int:
+    """The core's number of a named choice; ValueError for another name."""
+    if value not in choices:
+        raise ValueError(f"{name} is {value!r}; it must be one of {', '.join(choices)}")
+    return choices[value]
+
+
+def core_options(options: dict[str, Any]) -> dict[str, Any]:
+    """Options with names for choices and sequences for arrays, as the core takes them."""
+    named = {"optimizer": OPTIMIZERS, "schedule": SCHEDULES, "freeze": FREEZE}
+    made = {}
+    for name, value in options.items():
+        if name in named and value is not None:
+            number = choice(name, value, named[name])
+            made["first_stage" if name == "freeze" else name] = number
+        elif name == "class_weights" and value is not None:
+            made[name] = np.ascontiguousarray(value, np.float64)
+        elif name == "milestones" and value is not None:
+            made[name] = np.ascontiguousarray(value, np.int64)
+        elif value is not None:
+            made[name] = value
+    return made
+
+
+class Trainer:
+    """Trains a model on annotated images.
+
+    The model is changed only when a run ends, or by `commit` and `revert`.
+
+    Parameters
+    ----------
+    model : Model
+        Where to start from, and what is changed.
+    recipe : {"interactive", "cem500k"}
+        "interactive" trains the decoder on the pixels that are annotated; "cem500k" is the recipe
+        of the CEM500K paper, for densely annotated images.
+    seed : int
+    threads : int
+        0 for all cores; the result does not depend on it.
+    **options
+        Of docs/python.md, e.g. ``freeze="layer4"``, ``batch=8``, ``class_weights=[0.1, 1]``.
+        Defaults are the recipe's.
+
+    Raises
+    ------
+    ValueError
+        If an option is unknown or out of range.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        recipe: str = "interactive",
+        seed: int = 0,
+        threads: int = 0,
+        **options: Any,
+    ) -> None:
+        self.model, self.recipe = model, recipe
+        self._number = choice("recipe", recipe, RECIPES)
+        self._options = core_options({"seed": seed, "threads": threads, **options})
+        self._core = _core.Trainer(model.core, self._number, **self._options)
+        self._begin()
+
+    def _begin(self) -> None:
+        self.sources: dict[int, Source] = {}
+        self.step = 0
+        self._slices: set[int] = set()
+        self._next_key = 0
+        self._iou: dict[str, float] | None = None
+        self._norms: list[float] | None = self.model.card.get("norms")
+
+    @classmethod
+    def load(
+        cls,
+        model: Model,
+        path: str | Path,
+        recipe: str = "interactive",
+        seed: int = 0,
+        threads: int = 0,
+        **options: Any,
+    ) -> Trainer:
+        """A trainer that goes on from what `save` wrote.
+
+        It must be given the same model, options and then images, in the same order; it continues
+        with the same bits.
+        """
+        self = cls.__new__(cls)
+        self.model, self.recipe = model, recipe
+        self._number = choice("recipe", recipe, RECIPES)
+        self._options = core_options({"seed": seed, "threads": threads, **options})
+        self._core = _core.Trainer.load(model.core, str(path), self._number, **self._options)
+        self._begin()
+        return self
+
+    def save(self, path: str | Path) -> None:
+        """Writes what is needed to go on (the images excepted), replacing `path`."""
+        self._core.save(str(path))
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """All options by their names in the core."""
+        chosen = _core.trainer_defaults(self._number)
+        chosen.update(self._options)
+        return chosen
+
+    @property
+    def dense(self) -> bool:
+        """Whether every pixel counts and label 0 is a class."""
+        return bool(self.options["dense"])
+
+    def add(
+        self,
+        image: Any,
+        labels: Any,
+        key: int | None = None,
+        intensity: Intensity | Measured | None = None,
+    ) -> int:
+        """Adds an annotated image or stack, or gives new labels to one that was added.
+
+        Parameters
+        ----------
+        image : array, path or Volume
+            (y, x) or (z, y, x). Of a stack only the slices with labels are used.
+        labels : array, path or Volume
+            Integers of the same shape: 0 is not annotated, others are label values of the model's
+            classes (1 is background). With ``dense`` 0 is a label value like the others.
+        key : int, optional
+            What an earlier call returned, to replace the labels of the same image.
+        intensity : Intensity or Measured, optional
+            How grey values enter the network; by default measured on `image`.
+
+        Returns
+        -------
+        int
+            A key for this image.
+
+        Raises
+        ------
+        ValueError
+            If shapes differ, labels are out of range or of no class, or the image is constant or
+            has values that are not finite.
+        """
+        volume, annotated = open_volume(image), open_labels(labels)
+        check_shapes(volume, annotated)
+        counts = survey(annotated, self.dense)
+        if not counts.counts and key not in self.sources:
+            check_values(counts.counts, annotated.name)
+        check_classes(counts.counts, self.model.values, annotated.name)
+        found = intensity if isinstance(intensity, Measured) else measure(volume)
+        chosen = intensity if isinstance(intensity, Intensity) else found.intensity
+        if self.recipe == "cem500k":
+            volume = EightBit(volume, found.low, found.high)
+            chosen = from_norms(self._norms_of(volume))
+        first = self._reserve(key, volume.shape[0])
+        digest = hashlib.sha256()
+        for z in range(volume.shape[0]):
+            if z not in counts.slices and first + z not in self._slices:
+                continue
+            pixels, page = volume.slice(z), annotated.slice(z)
+            digest.update(pixels)
+            digest.update(page)
+            self._core.set(first + z, pixels, page, chosen.offset, chosen.scale)
+            self._slices.add(first + z)
+        self.sources[first] = Source(
+            digest.hexdigest(), volume.shape[3 - volume.ndim :], volume.dtype.name,
+            chosen.offset, chosen.scale, counts.counts, found.quantiles,
+        )  # fmt: skip
+        return first
+
+    def _reserve(self, key: int | None, depth: int) -> int:
+        if key is None:
+            key = self._next_key
+        self._next_key = max(self._next_key, key + depth)
+        return key
+
+    def _norms_of(self, volume: Volume) -> list[float]:
+        """Mean and deviation of the weights; for a random encoder those of the first image."""
+        if self._norms is None:
+            pages = [volume.slice(z).astype(np.float64) for z in volume.sample()]
+            values = np.concatenate([page.ravel() for page in pages]) / 255
+            self._norms = [round(float(values.mean()), 6), round(float(values.std()), 6)]
+        return self._norms
+
+    def run(
+        self,
+        steps: int | None = None,
+        seconds: float | None = None,
+        evaluate_every: int = EVALUATE_EVERY,
+    ) -> Iterator[Report]:
+        """Trains until the budget is spent, then commits: the model holds the best state.
+
+        Parameters
+        ----------
+        steps : int, optional
+            Steps to do.
+        seconds : float, optional
+            Time to spend; at least one step is done. By default 60 s, or for the recipe cem500k
+            what is left of the schedule's ``steps``.
+        evaluate_every : int
+            Steps between measurements on the held-out strokes.
+
+        Yields
+        ------
+        Report
+            After every step.
+
+        Raises
+        ------
+        Cancelled
+            If `cancel` was called. The model is then unchanged; `commit` takes what there is.
+        """
+        if steps is None and seconds is None:
+            seconds = SECONDS if self.recipe == "interactive" else None
+            left = self.options["steps"] - self.step
+            steps = None if seconds else max(1, left)
+        if (steps is not None and steps < 1) or (seconds is not None and not seconds > 0):
+            raise ValueError(f"steps is {steps}, seconds is {seconds}; both must be more than 0")
+        counted = merge([source.counts for source in self.sources.values()])
+        check_values(counted, "what is annotated", self.dense)
+        start, done = time.monotonic(), 0
+        while (steps is None or done < steps) and (
+            seconds is None or done == 0 or time.monotonic() - start < seconds
+        ):
+            report = self._core.step(1)
+            self.step, done = report["step"], done + 1
+            if report["held_out"] and self.step % evaluate_every == 0:
+                self._iou = self._evaluate()
+            yield self._report(report, time.monotonic() - start, done)
+        if done and self.step % evaluate_every and report["held_out"]:
+            self._iou = self._evaluate()
+        self.commit()
+
+    def _report(self, report: dict[str, Any], seconds: float, done: int) -> Report:
+        return Report(
+            report["step"], report["loss"], self._iou, report["held_out"], seconds,
+            done / max(seconds, 1e-9), report["rate"],
+        )  # fmt: skip
+
+    def _evaluate(self) -> dict[str, float] | None:
+        iou, pixels = self._core.evaluate()
+        names = self.model.classes
+        found = {
+            name: float(value)
+            for name, value, count in zip(names, iou, pixels, strict=True)
+            if count
+        }
+        return found or None
+
+    @property
+    def held_out_iou(self) -> dict[str, float] | None:
+        """IoU of each class on the held-out strokes at the last evaluation, or None."""
+        return self._iou
+
+    def commit(self) -> None:
+        """Puts the best state (the last one, if none was measured) into the model."""
+        self._core.commit(self.model.core)
+        self.model.update_card(**self._provenance())
+
+    def _provenance(self) -> dict[str, Any]:
+        options = {name: plain(value) for name, value in self.options.items()}
+        for name in ("threads", "reserved", "milestone_count", "feature_bytes"):
+            options.pop(name, None)
+        first = next(iter(self.sources.values()), None)
+        fields: dict[str, Any] = {
+            "intensity_rule": "norms" if self.recipe == "cem500k" else "volume",
+            "training": {**options, "recipe": self.recipe, "steps_done": self.step},
+            "data": [source.as_dict() for source in self.sources.values()],
+            "version": _core.version(),
+        }
+        if self._norms is not None:
+            fields["norms"] = self._norms
+        if first is not None:
+            fields["intensity"] = {
+                "offset": first.offset,
+                "scale": first.scale,
+                "dtype": first.dtype,
+                "quantiles": list(first.quantiles),
+            }
+        return fields
+
+    def revert(self) -> None:
+        """Puts back what the model was before the last commit, and goes on from there."""
+        self._core.revert(self.model.core)
+
+    def cancel(self) -> None:
+        """Stops the step in progress, from any thread; `run` raises Cancelled."""
+        self._core.cancel()
+
+
+def plain(value: Any) -> Any:
+    """An option's value as JSON can hold it."""
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    return list(value) if isinstance(value, tuple) else value
