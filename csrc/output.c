@@ -1,6 +1,5 @@
 /* Plain POSIX calls, each repeated when a signal interrupts it.  The name is taken without
  * replacing anything by renameat2, or by link on file systems that know no such rename. */
-#define _GNU_SOURCE 1 /* renameat2 */
 #include "output.h"
 
 #include <errno.h>

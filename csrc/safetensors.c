@@ -2,7 +2,6 @@
  * jansson; nothing is believed of it before check_spans has seen that the tensors cover the data
  * exactly.  In memory each tensor is moved to a multiple of 8 bytes, in the file wider types come
  * first, so that readers which map the file find every tensor aligned too. */
-#define _GNU_SOURCE 1 /* O_CLOEXEC */
 #include "safetensors.h"
 
 #include <assert.h>
@@ -132,7 +131,7 @@ static int32_t parse_header(json_t **header, const char *text, int64_t length, c
 static int32_t take_header(json_t **header, struct source *source)
 {
     char *text = NULL;
-    int64_t length;
+    int64_t length = 0;
     int32_t status;
 
     if ((status = take_length(&length, source)) != CEM_OK) return status;
@@ -189,7 +188,7 @@ static int32_t parse_entry(struct safetensors_entry *entry, struct span *span, c
 {
     const char *type = json_string_value(json_object_get(value, "dtype"));
     const json_t *offsets = json_object_get(value, "data_offsets");
-    int64_t numbers, bytes;
+    int64_t numbers = 0, bytes;
     int known;
     int32_t status;
 
