@@ -188,6 +188,59 @@ def stepper(reporter: Reporter, seconds: float | None, steps: int | None) -> Cal
     return show
 
 
+def fetcher(reporter: Reporter) -> Callable[[int, int | None], None]:
+    """Shows the progress of a download."""
+    return functools.partial(reporter.progress, "fetching weights", unit="B")
+
+
+@weights_app.command("list")
+@reported
+def weights_list(as_json: Json = False, *, reporter: Reporter) -> None:
+    """List the weights that are known or in the cache."""
+    from napari_cem import weights
+
+    entries = weights.listing()
+    width = max(len(entry.name) for entry in entries)
+    lines = [
+        f"{entry.name:{width}}  {entry.state:17}  {entry.size / 1e6:6.1f} MB  {entry.path}"
+        for entry in entries
+    ]
+    reporter.result("\n".join(lines), weights=[vars(entry) for entry in entries])
+
+
+@weights_app.command("fetch")
+@reported
+def weights_fetch(
+    name: Annotated[str, typer.Argument(help="cem500k or cem1.5m.")],
+    as_json: Json = False,
+    *,
+    reporter: Reporter,
+) -> None:
+    """Download weights into the cache; a download that was stopped goes on."""
+    from napari_cem import weights
+
+    path = weights.fetch(name, fetcher(reporter))
+    reporter.result(f"{name} is in {path}", name=name, path=path)
+
+
+@weights_app.command("import")
+@reported
+def weights_import(
+    file: Annotated[Path, typer.Argument(help="A PyTorch checkpoint (.pth.tar, .pth).")],
+    out: Annotated[
+        Path | None, typer.Option(help="The .safetensors file; by default in the cache.")
+    ] = None,
+    as_json: Json = False,
+    *,
+    reporter: Reporter,
+) -> None:
+    """Convert a checkpoint that was downloaded by hand; nothing in it is run."""
+    from napari_cem import weights
+
+    path = weights.import_file(file, out)
+    reporter.result(f"imported {file} to {path}", path=path)
+
+
 @app.command("doctor")
 @reported
 def doctor_command(as_json: Json = False, *, reporter: Reporter) -> None:
@@ -246,7 +299,10 @@ def finetune_command(
         pixel_nm, checkpoint, resume, {"freeze": freeze.value},
     )  # fmt: skip
     budget = (60.0 if recipe is Recipe.interactive else None) if seconds is None else seconds
-    model, last = finetune(image, labels, out, plan, overwrite, stepper(reporter, budget, steps))
+    model, last = finetune(
+        image, labels, out, plan, overwrite,
+        stepper(reporter, budget, steps), fetcher(reporter),
+    )  # fmt: skip
     held = last.held_out_iou if last else None
     lines = [f"trained {model.card['training']['steps_done']} steps: {out}"]
     lines += [f"IoU on held-out strokes, {name}: {iou:.3f}" for name, iou in (held or {}).items()]

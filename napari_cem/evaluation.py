@@ -183,9 +183,9 @@ def evaluate(prediction: Any, truth: Any, mask: Any = None, classes: Any = None)
     ValueError
         If the shapes differ, nothing is counted, or it is not clear which values belong together.
     """
-    guess, true = open_labels(prediction), open_labels(truth)
+    guess, true = open_labels(prediction, "prediction"), open_labels(truth, "truth")
     check_shape(guess, true)
-    counted_where = None if mask is None else open_labels(mask)
+    counted_where = None if mask is None else open_labels(mask, "mask")
     if counted_where is not None:
         check_shape(counted_where, true)
     mapping = same_values(guess, true) if classes is None else full_mapping(classes)

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from napari_cem import weights
 from napari_cem.images import LabelVolume, Volume, open_labels, open_volume
 from napari_cem.intensity import Measured, measure
 from napari_cem.labels import (
@@ -23,11 +24,13 @@ from napari_cem.labels import (
     merge,
     pair,
 )
-from napari_cem.model import SCRATCH, Model, read_card
+from napari_cem.model import SCRATCH, Model
 from napari_cem.trainer import Report, Trainer
 from napari_cem.writers import refuse_existing
 
 CHECKPOINT_SECONDS = 30.0
+
+OnFetch = Callable[[int, int | None], None] | None
 
 log = logging.getLogger("napari_cem")
 
@@ -136,17 +139,19 @@ def classes_of(counts: dict[int, int], given: Any, dense: bool) -> dict[int, str
     return {background: "background", **{value: f"class {value}" for value in others}}
 
 
-def starting_model(plan: Plan, classes: dict[int, str], pixel_nm: float) -> Model:
+def starting_model(
+    plan: Plan, classes: dict[int, str], pixel_nm: float, on_fetch: OnFetch
+) -> Model:
     """The model that training starts from."""
     named = Path(plan.weights)
     if plan.weights != SCRATCH and named.is_file():
-        known = read_card(named).get("classes")
+        known = weights.read_card(named).get("classes")
         if known and [entry["value"] for entry in known] == list(classes):
             model = Model.load(named)
             log.info("going on with the model %s", named)
             return model
     size = plan.pixel_nm or pixel_nm or None
-    model = Model.from_weights(plan.weights, classes, plan.seed, size)
+    model = Model.from_weights(plan.weights, classes, plan.seed, size, progress=on_fetch)
     log.info("starting from %s", model.card["base"]["name"])
     return model
 
@@ -215,6 +220,7 @@ def finetune(
     plan: Plan | None = None,
     overwrite: bool = False,
     progress: Callable[[Report], None] | None = None,
+    on_fetch: OnFetch = None,
 ) -> tuple[Model, Report | None]:
     """Fine-tunes a model on annotated images and saves it.
 
@@ -229,6 +235,8 @@ def finetune(
         Whether an existing `out` may be replaced, at the end.
     progress : callable, optional
         Called with the Report of every step.
+    on_fetch : callable, optional
+        Called with the bytes downloaded so far and in all, should weights be fetched.
 
     Returns
     -------
@@ -252,7 +260,7 @@ def finetune(
     check_values(counts, name, dense)
     classes = classes_of(counts, plan.classes, dense)
     check_classes(counts, list(classes), name)
-    model = starting_model(plan, classes, given[0].image.pixel_nm)
+    model = starting_model(plan, classes, given[0].image.pixel_nm, on_fetch)
     trainer = make_trainer(plan, model)
     for one in given:
         if one.survey.slices:

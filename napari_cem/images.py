@@ -91,7 +91,7 @@ def pixel_type(dtype: Any, name: str) -> np.dtype:
 class ArrayVolume(Volume):
     """A Volume over anything with ``shape``, ``dtype`` and slicing: NumPy, memmap, zarr, dask."""
 
-    def __init__(self, array: Any, name: str = "array") -> None:
+    def __init__(self, array: Any, name: str = "image") -> None:
         super().__init__()
         shape = tuple(int(size) for size in array.shape)
         if len(shape) not in (2, 3):
@@ -187,6 +187,8 @@ class FolderVolume(Volume):
 
 def describe(volume: Volume) -> str:
     """Shape and type in words, "64 x 250 x 250 uint8"."""
+    if isinstance(volume, LabelVolume):
+        return describe(volume.volume)
     return f"{' x '.join(str(size) for size in volume.shape[3 - volume.ndim :])} {volume.dtype}"
 
 
@@ -305,7 +307,7 @@ def open_path(path: Path) -> Volume:
     raise ValueError(f"{path} is of a kind that is not read here; give {READABLE}")
 
 
-def open_volume(source: Any) -> Volume:
+def open_volume(source: Any, name: str = "image") -> Volume:
     """Opens an image or a stack.
 
     Parameters
@@ -313,6 +315,8 @@ def open_volume(source: Any) -> Volume:
     source : str, path, array or Volume
         A path to TIFF, PNG, .npy, zarr or a folder of slices, or an array of shape (y, x) or
         (z, y, x).
+    name : str
+        What to call an array in messages.
 
     Returns
     -------
@@ -332,7 +336,7 @@ def open_volume(source: Any) -> Volume:
         return open_path(Path(source))
     if not hasattr(source, "shape") or not hasattr(source, "dtype"):
         source = np.asarray(source)
-    return ArrayVolume(source)
+    return ArrayVolume(source, name)
 
 
 class LabelVolume(Volume):
@@ -362,7 +366,7 @@ class LabelVolume(Volume):
         self.volume.close()
 
 
-def open_labels(source: Any) -> LabelVolume:
+def open_labels(source: Any, name: str = "labels") -> LabelVolume:
     """Opens labels: as `open_volume`, but the pixels must be integers; slices are int32.
 
     Raises
@@ -372,7 +376,7 @@ def open_labels(source: Any) -> LabelVolume:
     """
     if isinstance(source, LabelVolume):
         return source
-    volume = open_volume(source)
+    volume = open_volume(source, name)
     if not volume.integral:
         kind = volume.dtype
         raise ValueError(f"{volume.name} has pixels of type {kind}; labels are whole numbers")

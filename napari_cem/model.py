@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,11 +54,6 @@ def class_entries(classes: Sequence[Any] | dict[int, str]) -> list[dict[str, Any
     return given
 
 
-def read_card(path: str | Path) -> dict[str, Any]:
-    """The card of a file of weights or of a model, without its tensors; {} if it has none."""
-    return weights.read_card(Path(path))
-
-
 class Model:
     """A model that segments images.
 
@@ -81,6 +76,7 @@ class Model:
         seed: int = 0,
         pixel_nm: float | None = None,
         widths: Sequence[int] | None = None,
+        progress: Callable[[int, int | None], None] | None = None,
     ) -> Model:
         """A model to be trained: a pre-trained encoder and a random decoder.
 
@@ -98,6 +94,8 @@ class Model:
             Pixel size of the images in nanometres, for the card.
         widths : sequence of 5 int, optional
             Channels of the decoder's blocks.
+        progress : callable, optional
+            Called with the bytes downloaded so far and in all, should weights be fetched.
 
         Raises
         ------
@@ -107,17 +105,16 @@ class Model:
             If they are not there; the message says how to get them.
         """
         entries = class_entries(classes)
-        base = None if name == SCRATCH else weights.resolve(name)
+        base = None if name == SCRATCH else weights.resolve(name, progress)
         options = {} if widths is None else {"widths": tuple(widths)}
         core = _core.Model(classes=len(entries), seed=seed, **options)
         norms = None
         source = {"name": SCRATCH, "sha256": None}
         if base is not None:
             core.load_encoder(str(base))
-            known = read_card(base)
+            known = weights.read_card(base)
             norms = known.get("norms")
-            title = known.get("base", {}).get("name") or known.get("name") or Path(name).stem
-            source = {"name": title, "sha256": weights.sha256(base)}
+            source = known.get("base") or {"name": base.stem, "sha256": weights.sha256(base)}
         model = cls(core)
         model.update_card(classes=entries, norms=norms, base=source, pixel_nm=pixel_nm)
         return model
