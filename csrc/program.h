@@ -86,7 +86,8 @@ struct program_run {
     const struct frame *frame;
     const struct packed *packed;
     const struct parameters *parameters; /* training: gamma and beta */
-    float *gradient;                     /* training: (network->parameters) */
+    float *gradient;                     /* training: (network->parameters - origin) */
+    int64_t origin;                      /* place in the blob where gradient and batch begin */
     float *batch;    /* training: statistics of the batch, places as in the blob */
     int first, last; /* phases */
 };

@@ -109,17 +109,17 @@ static struct operands operands_of(const struct program_run *run, const struct o
 
     if (op->shape.bias) o.bias = (const float *)(run->packed->block + op->bias);
     if (slot == SLOT_WEIGHTS) {
-        o.weight_gradient = run->gradient + op->weight;
-        if (layer->bias) o.bias_gradient = run->gradient + layer->offset;
+        o.weight_gradient = run->gradient + (op->weight - run->origin);
+        if (layer->bias) o.bias_gradient = run->gradient + (layer->offset - run->origin);
     }
     if (op->shape.kind == OP_NORM) {
         o.gamma = run->parameters->values + layer->gamma;
         o.beta = run->parameters->values + layer->beta;
-        o.mean = run->batch + layer->mean;
-        o.variance = run->batch + layer->variance;
+        o.mean = run->batch + (layer->mean - run->origin);
+        o.variance = run->batch + (layer->variance - run->origin);
         if (op->trains) {
-            o.gamma_gradient = run->gradient + layer->gamma;
-            o.beta_gradient = run->gradient + layer->beta;
+            o.gamma_gradient = run->gradient + (layer->gamma - run->origin);
+            o.beta_gradient = run->gradient + (layer->beta - run->origin);
         }
     }
     return o;
