@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from fixtures import command, model, model_file, start  # noqa: F401
 
 ROOT = Path(__file__).parent.parent
 
