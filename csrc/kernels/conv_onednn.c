@@ -160,6 +160,10 @@ static int32_t run_strip(const struct conv_plan *plan, const struct operands *o,
     float *out = plan->base.slot == SLOT_FORWARD ? o->out : o->out_gradient;
 
     if (rows.first == rows.last) return CEM_OK;
+    /* oneDNN 3.2 does not write the rows behind the last one that a window reaches */
+    if (plan->base.slot == SLOT_DATA && s->stride > s->kernel)
+        memset(in + sample * s->in_h * s->in_w * s->in, 0,
+               (size_t)(s->in_h * s->in_w * s->in) * sizeof *in);
     return onednn_conv_run(
         plan->conv[which_strip(plan->strips, strip)],
         in + (sample * s->in_h + rows.in_first) * s->in_w * s->in, (void *)(uintptr_t)o->packed,
