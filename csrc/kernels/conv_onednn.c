@@ -24,7 +24,8 @@ static bool supports(const struct shape *shape, int slot)
     return shape->kind == OP_CONV;
 }
 
-/* The rows [in_first, in_last) of the input that output rows [first, last) read. */
+/* The rows [in_first, in_last) of the input that output rows [first, last) read; the last strip has
+ * all that are left, read or not. */
 struct rows {
     int64_t first, last, in_first, in_last, top, bottom;
 };
@@ -38,9 +39,9 @@ static struct rows strip_rows(const struct shape *s, int64_t strips, int64_t str
     from = rows.first * s->stride - pad;
     to = (rows.last - 1) * s->stride - pad + s->kernel;
     rows.in_first = from > 0 ? from : 0;
-    rows.in_last = to < s->in_h ? to : s->in_h;
+    rows.in_last = to < s->in_h && rows.last < s->out_h ? to : s->in_h;
     rows.top = rows.in_first - from;
-    rows.bottom = to - rows.in_last;
+    rows.bottom = to > rows.in_last ? to - rows.in_last : 0;
     return rows;
 }
 
@@ -58,7 +59,7 @@ static struct onednn_shape conv_shape(const struct shape *s, int pass, const str
                                  .kernel = s->kernel,
                                  .stride = s->stride,
                                  .top = rows->top,
-                                 .bottom = rows->bottom > 0 ? rows->bottom : 0,
+                                 .bottom = rows->bottom,
                                  .left = pad,
                                  .right = right > 0 ? right : 0};
 
@@ -160,10 +161,6 @@ static int32_t run_strip(const struct conv_plan *plan, const struct operands *o,
     float *out = plan->base.slot == SLOT_FORWARD ? o->out : o->out_gradient;
 
     if (rows.first == rows.last) return CEM_OK;
-    /* oneDNN 3.2 does not write the rows behind the last one that a window reaches */
-    if (plan->base.slot == SLOT_DATA && s->stride > s->kernel)
-        memset(in + sample * s->in_h * s->in_w * s->in, 0,
-               (size_t)(s->in_h * s->in_w * s->in) * sizeof *in);
     return onednn_conv_run(
         plan->conv[which_strip(plan->strips, strip)],
         in + (sample * s->in_h + rows.in_first) * s->in_w * s->in, (void *)(uintptr_t)o->packed,
