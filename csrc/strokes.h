@@ -1,0 +1,32 @@
+/* Annotated strokes: which are held out of training to judge it, and the decision threshold that
+ * suits them. */
+#ifndef CEM_STROKES_H
+#define CEM_STROKES_H
+
+#include "cem.h"
+
+/* Numbers the strokes: connected pixels of one class, corners connect.
+ *   component  (height, width) number of each pixel's stroke, from 0 in the order of their first
+ *              pixels; -1 where not annotated
+ *   count      how many there are
+ *   target     (height, width) classes, -1 is not annotated
+ * An image of 2^31 pixels or more is refused. */
+int32_t strokes_label(int32_t *component, int64_t *count, const int16_t *target, int64_t height,
+                      int64_t width);
+
+/* Chooses the strokes to hold out: none unless each of `classes` classes has at least 4; else of
+ * each class about 1 in 5, at least 1, whose pixels are at most 35 % of the class's.
+ *   held_out  (count) 1 where held out, else 0
+ *   class     (count) 0 .. classes - 1
+ *   size      (count) pixels */
+int32_t strokes_hold_out(uint8_t *held_out, const int16_t *class, const int64_t *size,
+                         int64_t count, int classes, uint64_t seed);
+
+/* The threshold among 0.02, 0.04 ... 0.98 with the largest mean of the IoU of foreground and
+ * background, when the pixels of both weigh the same in all; of equals the one nearest 0.5, then
+ * the smaller.  A pixel is taken for foreground when its probability is >= the threshold.  0.5 if
+ * either has no pixel.
+ *   probability, is_foreground  (count) */
+double strokes_threshold(const float *probability, const uint8_t *is_foreground, int64_t count);
+
+#endif
