@@ -260,7 +260,7 @@ static int32_t compute_loss(double *loss, bool *annotated, struct trainer *t)
 
 struct update_job {
     struct trainer *trainer;
-    double rate, beta1;
+    double rate, momentum;
 };
 
 static int32_t update_span(void *context, int64_t step, int64_t part, int worker)
@@ -274,10 +274,10 @@ static int32_t update_span(void *context, int64_t step, int64_t part, int worker
     (void)step, (void)worker;
     if (t->options.optimizer == CEM_ADAMW)
         optimizer_adamw(values, t->gradient + at, t->first_moment + at, t->second_moment + at,
-                        count, job->rate, job->beta1, t->options.weight_decay, t->step + 1);
+                        count, job->rate, job->momentum, t->options.weight_decay, t->updates + 1);
     else
         optimizer_sgd(values, t->gradient + at, t->first_moment + at, count, job->rate,
-                      t->options.momentum, t->options.weight_decay, t->step + 1);
+                      job->momentum, t->options.weight_decay, t->updates + 1);
     return CEM_OK;
 }
 
@@ -306,9 +306,10 @@ static int32_t update(double *rate, struct trainer *t)
     struct update_job job = {.trainer = t};
     int32_t status;
 
-    schedule_at(&job.rate, &job.beta1, &t->options, t->step);
+    schedule_at(&job.rate, &job.momentum, &t->options, t->step);
     status = pool_for(t->options.threads, t->span_count, update_span, &job);
     if (status != CEM_OK) return status;
+    t->updates++;
     update_statistics(t);
     t->model->parameters.version = model_next_version();
     *rate = job.rate;

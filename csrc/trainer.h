@@ -59,6 +59,7 @@ struct trainer {
     struct span *spans;
     int64_t span_count;
     int64_t step;
+    int64_t updates; /* steps of the optimiser since its moments were 0 */
 
     struct trainer_image *images;
     int image_count;
@@ -68,7 +69,8 @@ struct trainer {
     int64_t trained_count;
     int64_t side; /* of a sample */
     bool images_changed;
-    int64_t held_out; /* pixels */
+    int64_t held_out;    /* pixels */
+    int64_t annotations; /* hash of the labels and held-out strokes `best` belongs to */
 
     bool restated; /* the encoder's statistics are those of the images */
     uint64_t encoder_version;

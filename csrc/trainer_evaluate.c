@@ -204,6 +204,7 @@ int32_t trainer_revert(struct trainer *t, struct model *model)
     if ((status = take(t->model, t->previous)) != CEM_OK) return status;
     memset(t->first_moment, 0, (size_t)count * sizeof *t->first_moment);
     memset(t->second_moment, 0, (size_t)count * sizeof *t->second_moment);
+    t->updates = 0;
     engine_free(&t->train);
     t->encoder_version = t->model->parameters.version;
     t->restated = !t->options.restatistics || t->options.recipe != CEM_INTERACTIVE;

@@ -11,6 +11,7 @@
 /* The numbers under "state". */
 enum {
     STATE_STEP,
+    STATE_UPDATES,
     STATE_OPTIONS,
     STATE_RESTATED,
     STATE_BEST_IOU,
@@ -94,6 +95,7 @@ int32_t trainer_save(struct trainer *t, const char *path)
 
     if (t->best) card_read(&facts, t->best->card);
     state[STATE_STEP] = t->step;
+    state[STATE_UPDATES] = t->updates;
     state[STATE_OPTIONS] = hash_options(t);
     state[STATE_RESTATED] = t->restated;
     state[STATE_BEST_IOU] = bits_of(t->best_iou);
@@ -145,12 +147,14 @@ static int32_t take_state(struct trainer *t, const struct safetensors *file, con
 
     if ((status = take(state, file, path, "state", SAFETENSORS_I64, STATES)) != CEM_OK)
         return status;
-    if (state[STATE_OPTIONS] != hash_options(t) || state[STATE_STEP] < 0)
+    if (state[STATE_OPTIONS] != hash_options(t) || state[STATE_STEP] < 0 ||
+        state[STATE_UPDATES] < 0)
         return error_set(CEM_EARGUMENT,
                          "%s: this training was begun with other options; give the same ones",
                          path);
     if ((status = take_best(t, file, path, state)) != CEM_OK) return status;
     t->step = state[STATE_STEP];
+    t->updates = state[STATE_UPDATES];
     t->restated = state[STATE_RESTATED] != 0;
     t->annotations = state[STATE_ANNOTATIONS];
     if ((status = take(p->values, file, path, "parameters", SAFETENSORS_F32, all)) != CEM_OK ||
