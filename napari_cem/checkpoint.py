@@ -188,8 +188,9 @@ def _find_encoder(state: Mapping[Any, Any]) -> dict[str, Tensor]:
     """The 318 tensors of an encoder, by the model's names."""
     shapes = encoder_shapes()
     complaints = {prefix: _complaints(state, prefix, shapes) for prefix in PREFIXES}
-    prefix = min(PREFIXES, key=lambda prefix: len(complaints[prefix]))
-    if not any(prefix + name in state for name in shapes):
+    present = {prefix: sum(prefix + name in state for name in shapes) for prefix in PREFIXES}
+    prefix = min(PREFIXES, key=lambda prefix: (len(complaints[prefix]), -present[prefix]))
+    if not present[prefix]:
         first = next((shown(key) for key in state if isinstance(key, str)), "nothing")
         raise ValueError(f"it holds no ResNet-50 under a known prefix; its first tensor is {first}")
     _refuse(complaints[prefix])
