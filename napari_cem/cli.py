@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import signal
 import sys
 import time
 from collections.abc import Callable
@@ -13,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from napari_cem.progress import Reporter
+from napari_cem.progress import STOPPED, Reporter, reported
 
 app = typer.Typer(
     name="napari-cem",
@@ -26,8 +25,6 @@ weights_app = typer.Typer(
     help="Pre-trained weights: list, download, convert.", no_args_is_help=True
 )
 app.add_typer(weights_app, name="weights")
-
-STOPPED = "stopped by Ctrl-C"
 
 
 class Recipe(StrEnum):
@@ -63,50 +60,6 @@ Seed = Annotated[int, typer.Option(min=0, help="Of everything random.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an existing result.")]
 
 
-def reported(command: Callable[..., None]) -> Callable[..., None]:
-    """Makes a command get a Reporter, and turns its errors into one line and an exit status."""
-
-    @functools.wraps(command)
-    def wrapper(*args: Any, **options: Any) -> None:
-        from napari_cem import Cancelled
-
-        reporter = Reporter(options.get("as_json", False))
-        try:
-            command(*args, reporter=reporter, **options)
-        except KeyboardInterrupt:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
-            reporter.error(f"{STOPPED}; nothing was written under the name of the result")
-        except MemoryError as error:
-            reporter.error(f"not enough memory: {error or 'an allocation failed'}")
-        except (ValueError, OSError, Cancelled) as error:
-            reporter.error(message_of(error))
-        else:
-            return
-        finally:
-            reporter.close()
-        raise typer.Exit(2)
-
-    del wrapper.__wrapped__
-    wrapper.__signature__ = without_reporter(command)  # type: ignore[attr-defined]
-    return wrapper
-
-
-def without_reporter(command: Callable[..., None]) -> Any:
-    """The signature that typer sees."""
-    import inspect
-
-    signature = inspect.signature(command, eval_str=True)
-    shown = [item for name, item in signature.parameters.items() if name != "reporter"]
-    return signature.replace(parameters=shown)
-
-
-def message_of(error: Exception) -> str:
-    """An error's line; the system's own errors with the name of the file."""
-    if isinstance(error, OSError) and error.errno is not None and error.strerror:
-        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-    return str(error)
-
-
 def parse_names(text: str | None) -> dict[int, str] | list[str] | None:
     """Reads "background,mitochondria" or "background=0,myelin=127,axon=255"."""
     if text is None:
@@ -124,6 +77,24 @@ def parse_names(text: str | None) -> dict[int, str] | list[str] | None:
         found[int(value)] = name.strip()
     if len(found) < len(parts):
         raise ValueError(f"--classes is {text!r}; every class needs a value of its own")
+    return found
+
+
+def parse_settings(settings: list[str]) -> dict[str, Any]:
+    """Reads "batch=8" and "class_weights=0.1,1,3": options of the Trainer by their names."""
+    found: dict[str, Any] = {}
+    for setting in settings:
+        name, equals, text = setting.partition("=")
+        values: list[Any] = []
+        for part in text.split(","):
+            try:
+                values.append(int(part) if part.strip().lstrip("-").isdigit() else float(part))
+            except ValueError:
+                values.append(part.strip())
+        if not equals or not name or "" in values:
+            raise ValueError(f"--set has {setting!r}; write NAME=VALUE, as in batch=8")
+        many = len(values) > 1 or name in ("class_weights", "milestones")
+        found[name] = values if many else values[0]
     return found
 
 
@@ -275,6 +246,10 @@ def finetune_command(
         bool | None,
         typer.Option("--dense/--sparse", help="Whether 0 is background and every pixel counts."),
     ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="NAME=VALUE of another option of training; repeatable."),
+    ] = None,
     pixel_nm: Annotated[
         float | None, typer.Option(min=0.001, help="Pixel size, if the image does not say.")
     ] = None,
@@ -296,7 +271,7 @@ def finetune_command(
 
     plan = Plan(
         weights, recipe.value, parse_names(classes), steps, seconds, dense, seed, threads,
-        pixel_nm, checkpoint, resume, {"freeze": freeze.value},
+        pixel_nm, checkpoint, resume, {"freeze": freeze.value, **parse_settings(settings or [])},
     )  # fmt: skip
     budget = (60.0 if recipe is Recipe.interactive else None) if seconds is None else seconds
     model, last = finetune(

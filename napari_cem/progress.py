@@ -10,13 +10,22 @@ With ``--json`` every line of standard output is one object with a field ``event
 
 from __future__ import annotations
 
+import functools
+import inspect
 import json
 import logging
 import math
+import signal
 import sys
+from collections.abc import Callable
 from typing import Any
 
+import typer
 from tqdm import tqdm
+
+from napari_cem import _core
+
+STOPPED = "stopped by Ctrl-C"
 
 log = logging.getLogger("napari_cem")
 
@@ -116,3 +125,47 @@ class Reporter:
         """Ends the bar and stops listening to the log."""
         self.end()
         log.removeHandler(self.handler)
+
+
+def reported(command: Callable[..., None]) -> Callable[..., None]:
+    """Makes a command get a Reporter, and turns its errors into one line and an exit status."""
+
+    @functools.wraps(command)
+    def wrapper(*args: Any, **options: Any) -> None:
+        reporter = Reporter(options.get("as_json", False))
+        try:
+            command(*args, reporter=reporter, **options)
+        except KeyboardInterrupt:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            reporter.error(f"{STOPPED}; nothing was written under the name of the result")
+        except MemoryError as error:
+            reporter.error(f"not enough memory: {error or 'an allocation failed'}")
+        except (ValueError, OSError, _core.Cancelled) as error:
+            reporter.error(message_of(error))
+        else:
+            return
+        finally:
+            reporter.close()
+        raise typer.Exit(2)
+
+    del wrapper.__wrapped__
+    signature = without_reporter(command)
+    wrapper.__signature__ = signature  # type: ignore[attr-defined]
+    wrapper.__annotations__ = {
+        name: parameter.annotation for name, parameter in signature.parameters.items()
+    }
+    return wrapper
+
+
+def without_reporter(command: Callable[..., None]) -> inspect.Signature:
+    """The signature that typer sees."""
+    signature = inspect.signature(command, eval_str=True)
+    shown = [item for name, item in signature.parameters.items() if name != "reporter"]
+    return signature.replace(parameters=shown)
+
+
+def message_of(error: Exception) -> str:
+    """An error's line; the system's own errors with the name of the file."""
+    if isinstance(error, OSError) and error.errno is not None and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return str(error)

@@ -88,9 +88,14 @@ def choice(name: str, value: Any, choices: dict[str, int]) -> int:
     return choices[value]
 
 
-def core_options(options: dict[str, Any]) -> dict[str, Any]:
+def core_options(options: dict[str, Any], recipe: int) -> dict[str, Any]:
     """Options with names for choices and sequences for arrays, as the core takes them."""
     named = {"optimizer": OPTIMIZERS, "schedule": SCHEDULES, "freeze": FREEZE}
+    known = _core.trainer_defaults(recipe)
+    for name in options:
+        if name not in known and name not in named:
+            offered = ", ".join(sorted({*known, *named} - {"reserved", "recipe", "first_stage"}))
+            raise ValueError(f"there is no option {name}; there are {offered}")
     made = {}
     for name, value in options.items():
         if name in named and value is not None:
@@ -140,7 +145,7 @@ class Trainer:
     ) -> None:
         self.model, self.recipe = model, recipe
         self._number = choice("recipe", recipe, RECIPES)
-        self._options = core_options({"seed": seed, "threads": threads, **options})
+        self._options = core_options({"seed": seed, "threads": threads, **options}, self._number)
         self._core = _core.Trainer(model.core, self._number, **self._options)
         self._begin()
 
@@ -170,7 +175,7 @@ class Trainer:
         self = cls.__new__(cls)
         self.model, self.recipe = model, recipe
         self._number = choice("recipe", recipe, RECIPES)
-        self._options = core_options({"seed": seed, "threads": threads, **options})
+        self._options = core_options({"seed": seed, "threads": threads, **options}, self._number)
         self._core = _core.Trainer.load(model.core, str(path), self._number, **self._options)
         self._begin()
         return self

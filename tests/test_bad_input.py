@@ -212,7 +212,11 @@ def test_a_colour_tiff_is_refused(refused, model_file):
     assert "c.tif" in refused("segment", "c.tif", "--model", model_file, "--out", "o.tif")
 
 
-@pytest.mark.parametrize("content", [b"", b"\x00" * 7, b"\xff" * 64, b"hello" * 99])
+@pytest.mark.parametrize(
+    "content",
+    [b"", bytes(7), b"\xff" * 64, b"hello" * 99],
+    ids=["empty", "zeros", "ones", "text"],
+)
 def test_a_file_that_is_no_model_is_refused_by_name(refused, content):
     with open("bad.safetensors", "wb") as file:
         file.write(content)

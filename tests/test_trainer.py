@@ -241,7 +241,7 @@ def test_options_out_of_range_are_refused(options):
 
 
 def test_unknown_options_are_refused():
-    with pytest.raises(TypeError):
+    with pytest.raises(ValueError, match=r"there is no option nonsense; there are .*batch"):
         cem.Trainer(scratch(), nonsense=3)
 
 
