@@ -1,0 +1,37 @@
+"""The C tests: each tests/c/test_*.c is a program over all of csrc/, internals included."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PROGRAMS = sorted(path.stem for path in (ROOT / "tests" / "c").glob("test_*.c"))
+
+
+@pytest.fixture(scope="session")
+def built() -> Path:
+    """The folder of the programs, built from the sources of now."""
+    onednn = os.environ.get("CEM_ONEDNN_ROOT", sys.prefix)
+    command = ["make", "--no-print-directory", "-j2", "c-tests", f"CEM_ONEDNN_ROOT={onednn}"]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return ROOT / "build" / "plain"
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_program(built: Path, program: str) -> None:
+    done = subprocess.run(
+        [built / program], check=False, capture_output=True, text=True, cwd=ROOT, timeout=600
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"^[1-9]\d* passed, 0 failed$", done.stdout, re.M), done.stdout
+
+
+def test_every_part_of_the_core_has_a_program() -> None:
+    assert len(PROGRAMS) >= 10
