@@ -18,21 +18,32 @@ struct model {
 };
 
 int32_t model_new(struct model **out, int classes, const int32_t *widths, uint64_t seed);
+
+/* A file is taken only if its card and its tensors agree: every tensor of the card's network with
+ * its shape and nothing else, all values finite, no variance below 0. */
 int32_t model_load(struct model **out, const char *path);
+
+/* Takes the encoder of a weights file or of a whole model, and its card's `norms` and `base`.  On
+ * failure the model is unchanged. */
 int32_t model_load_encoder(struct model *model, const char *path);
+
+/* A model that model_load would refuse is not written. */
 int32_t model_save(struct model *model, const char *path, int32_t overwrite);
 int32_t model_copy(struct model **out, const struct model *model);
 void model_free(struct model *model);
 
-/* A version no parameters had before. */
+/* A version no parameters had before.  Copies keep the version: the same version, the same values.
+ */
 uint64_t model_next_version(void);
 
+/* All zeros. */
 int32_t parameters_new(struct parameters *out, const struct network *network);
 void parameters_copy(struct parameters *to, const struct parameters *from,
                      const struct network *network);
 void parameters_free(struct parameters *parameters);
 
-/* PyTorch's default initialisation of the SMP U-Net, from `seed` (cem.h, cem_model_new). */
+/* The initialisation of the SMP U-Net, from `seed` (cem.h, cem_model_new).  Each tensor has its own
+ * stream of random numbers. */
 void parameters_draw(struct parameters *parameters, const struct network *network, uint64_t seed);
 
 #endif
