@@ -76,8 +76,12 @@ def package_file(package: str, ending: str) -> Path:
 def run(command: list[str]) -> None:
     """Runs the compiler."""
     print(command[0], command[-1], flush=True)
-    if subprocess.run(command, check=False).returncode:
-        raise SystemExit(f"{command[0]} failed; the tools it needs: {APT}")
+    try:
+        failed = subprocess.run(command, check=False).returncode
+    except FileNotFoundError:
+        raise SystemExit(f"there is no {command[0]}; type: {APT}") from None
+    if failed:
+        raise SystemExit(f"{command[0]} could not make {command[-1]}")
 
 
 class BuildExt(build_ext):
