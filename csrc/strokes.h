@@ -17,9 +17,9 @@ int32_t strokes_label(int32_t *component, int64_t *count, const int16_t *target,
 /* Chooses the strokes to hold out: none unless each of `classes` classes has at least 4; else of
  * each class about 1 in 5, at least 1, whose pixels are at most 35 % of the class's.
  *   held_out  (count) 1 where held out, else 0
- *   class     (count) 0 .. classes - 1
- *   size      (count) pixels */
-int32_t strokes_hold_out(uint8_t *held_out, const int16_t *class, const int64_t *size,
+ *   members   (count) class of each stroke, 0 .. classes - 1
+ *   sizes     (count) its pixels, at least 1 */
+int32_t strokes_hold_out(uint8_t *held_out, const int16_t *members, const int64_t *sizes,
                          int64_t count, int classes, uint64_t seed);
 
 /* The threshold among 0.02, 0.04 ... 0.98 with the largest mean of the IoU of foreground and
