@@ -32,6 +32,8 @@ CFLAGS = [
     *WARNINGS,
     *(["-Werror"] if os.environ.get("CEM_WERROR") == "1" else []),
 ]
+# csrc/cem.map: nothing is exported but cem_*, whatever the compiler makes up.
+LIBCEM = "-soname,libcem.so,-rpath,$ORIGIN,--version-script=csrc/cem.map"
 LDFLAGS = ["-Wl,--enable-new-dtags", "-Wl,--as-needed", "-pthread"]
 
 
@@ -126,7 +128,7 @@ class BuildExt(build_ext):
             objects.append(str(target))
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             list(pool.map(run, commands))
-        link = [*LDFLAGS, "-shared", "-Wl,-z,defs,-soname,libcem.so,-rpath,$ORIGIN", *extra]
+        link = [*LDFLAGS, "-shared", f"-Wl,-z,defs,{LIBCEM}", *extra]
         libraries = [str(native / "libdnnl.so.3"), *pkg_config("--libs"), "-lgomp", "-lm"]
         run([*cc, *objects, *link, *libraries, "-o", str(native / "libcem.so")])
 

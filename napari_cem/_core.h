@@ -114,6 +114,7 @@ int core_predict_options(cem_predict_options *options, PyObject *keywords);
 typedef struct {
     PyObject_HEAD cem_model *handle;
     int calls;
+    int32_t classes; /* kept here: it never changes, and a call may be changing the card */
 } Model;
 
 extern PyTypeObject *core_Model;

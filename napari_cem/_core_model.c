@@ -8,8 +8,12 @@ static PyObject *wrap(PyTypeObject *type, cem_model *handle)
 {
     Model *self = (Model *)PyType_GenericAlloc(type, 0);
 
-    if (self) self->handle = handle;
-    else cem_model_free(handle);
+    if (self) {
+        self->handle = handle;
+        self->classes = cem_model_classes(handle);
+    } else {
+        cem_model_free(handle);
+    }
     return (PyObject *)self;
 }
 
@@ -99,7 +103,7 @@ static PyObject *cancel(Model *self, PyObject *unused)
 static PyObject *classes(Model *self, void *unused)
 {
     (void)unused;
-    return PyLong_FromLong(cem_model_classes(self->handle));
+    return PyLong_FromLong(self->classes);
 }
 
 static PyObject *outputs(Model *self, void *unused)
@@ -228,7 +232,7 @@ static PyObject *predict(Model *self, PyObject *args, PyObject *keywords)
     if (core_predict_options(&options, keywords)) return NULL;
     if (predict_arrays(out, pixels,
                        options.output == CEM_LOGITS ? cem_model_outputs(self->handle)
-                                                    : cem_model_classes(self->handle)))
+                                                    : self->classes))
         return NULL;
     WITHOUT_GIL(status, self, self->handle,
                 cem_predict(DATA(out), self->handle, DATA(pixels), TYPE(pixels), DIM(pixels, 0),
@@ -239,7 +243,7 @@ static PyObject *predict(Model *self, PyObject *args, PyObject *keywords)
 enum { MAXIMUM_AXES = 16 };
 
 /* Labels (depth, ...) and probabilities (depth, classes, ...). */
-static int classify_arrays(PyObject *labels, PyObject *probabilities, int32_t classes_)
+static int classify_arrays(PyObject *labels, PyObject *probabilities, int32_t count)
 {
     int64_t shape[MAXIMUM_AXES + 1];
     int ndim;
@@ -253,7 +257,7 @@ static int classify_arrays(PyObject *labels, PyObject *probabilities, int32_t cl
     }
     if (!core_is_array(probabilities, "probabilities", NPY_FLOAT32, ndim + 1, INPUT)) return -1;
     shape[0] = DIM(labels, 0);
-    shape[1] = classes_;
+    shape[1] = count;
     for (int axis = 1; axis < ndim; axis++) shape[axis + 1] = DIM(labels, axis);
     return core_has_shape(probabilities, "probabilities", ndim + 1, shape) ? 0 : -1;
 }
@@ -265,7 +269,7 @@ static PyObject *classify(Model *self, PyObject *args)
     int32_t status;
 
     if (!PyArg_ParseTuple(args, "OO:classify", &labels, &probabilities)) return NULL;
-    if (classify_arrays(labels, probabilities, cem_model_classes(self->handle))) return NULL;
+    if (classify_arrays(labels, probabilities, self->classes)) return NULL;
     depth = DIM(labels, 0);
     WITHOUT_GIL(status, self, self->handle,
                 cem_classify(DATA(labels), self->handle, DATA(probabilities), depth,

@@ -33,7 +33,7 @@ static int trainer_options(cem_trainer_options *options, int recipe, PyObject *k
         return -1;
     }
     if (core_set_options(options, core_trainer_fields, keywords)) return -1;
-    return check_arrays(options, keywords, cem_model_classes(model->handle));
+    return check_arrays(options, keywords, model->classes);
 }
 
 static PyObject *wrap(PyTypeObject *type, cem_trainer *handle, Model *model)
@@ -42,7 +42,7 @@ static PyObject *wrap(PyTypeObject *type, cem_trainer *handle, Model *model)
 
     if (self) {
         self->handle = handle;
-        self->classes = cem_model_classes(model->handle);
+        self->classes = model->classes;
     } else {
         cem_trainer_free(handle);
     }

@@ -41,16 +41,25 @@ def out() -> np.ndarray:
     return np.full((2, 3, 40, 50), -1, np.float32)
 
 
-def long_call(model: _core.Model) -> Callable[[], None]:
+class LongCall:
     """A prediction that would take half a minute or more."""
-    pixels = np.zeros((60, 512, 512), np.uint8)
-    out = np.empty((60, 3, 512, 512), np.float32)
-    return lambda: model.predict(out, pixels, *INTENSITY, tile=256, threads=1)
+
+    def __init__(self, model: _core.Model) -> None:
+        self.model = model
+        self.pixels = np.zeros((60, 512, 512), np.uint8)
+        self.out = np.full((60, 3, 512, 512), -1, np.float32)
+
+    def __call__(self) -> None:
+        self.model.predict(self.out, self.pixels, *INTENSITY, tile=256, threads=1)
+
+    def under_way(self) -> bool:
+        """Whether the first tile is there."""
+        return bool(self.out[0, 0, 0, 0] != -1)
 
 
 @contextmanager
-def running(call: Callable[[], Any], busy: Callable[[], Any]) -> Iterator[list[BaseException]]:
-    """Runs `call` in another thread; enters when `busy()` says that it is under way."""
+def in_thread(call: Callable[[], Any]) -> Iterator[list[BaseException]]:
+    """Runs `call` in another thread and keeps what it raises."""
     raised: list[BaseException] = []
 
     def body() -> None:
@@ -61,13 +70,17 @@ def running(call: Callable[[], Any], busy: Callable[[], Any]) -> Iterator[list[B
 
     thread = threading.Thread(target=body)
     thread.start()
-    while thread.is_alive():
-        try:
-            busy()
-        except RuntimeError:
-            break
-    yield raised
-    thread.join()
+    if isinstance(call, LongCall):
+        while thread.is_alive() and not call.under_way():
+            pass
+    try:
+        yield raised
+    except BaseException:
+        if isinstance(call, LongCall):
+            call.model.cancel()
+        raise
+    finally:
+        thread.join()
 
 
 # ---- Arrays ----
@@ -417,7 +430,7 @@ def test_statistics_refuse_another_state() -> None:
 
 def test_another_thread_runs_during_a_prediction(model: _core.Model) -> None:
     ticks = 0
-    with running(long_call(model), model.card) as raised:
+    with in_thread(LongCall(model)) as raised:
         end = time.monotonic() + 0.2
         while time.monotonic() < end:
             ticks += 1
@@ -429,7 +442,7 @@ def test_another_thread_runs_during_a_prediction(model: _core.Model) -> None:
 def test_a_model_in_use_refuses_a_second_call(
     model: _core.Model, pixels: np.ndarray, out: np.ndarray
 ) -> None:
-    with running(long_call(model), model.card) as raised:
+    with in_thread(LongCall(model)) as raised:
         for call in (
             lambda: model.predict(out, pixels, *INTENSITY),
             lambda: model.set_card("{}"),
@@ -437,7 +450,7 @@ def test_a_model_in_use_refuses_a_second_call(
             model.card,
             model.copy,
         ):
-            with pytest.raises(RuntimeError, match="in use by another call"):
+            with pytest.raises(RuntimeError, match="another call"):
                 call()
         assert model.classes == 3
         model.cancel()
@@ -446,7 +459,7 @@ def test_a_model_in_use_refuses_a_second_call(
 
 
 def test_cancel_stops_within_a_third_of_a_second(model: _core.Model) -> None:
-    with running(long_call(model), model.card) as raised:
+    with in_thread(LongCall(model)) as raised:
         start = time.monotonic()
         model.cancel()
     # The machine may be busy with something else.
@@ -469,7 +482,7 @@ def test_a_cancelled_trainer_goes_on(model: _core.Model) -> None:
     trainer = _core.Trainer(model, batch=1, crop=64, threads=1)
     labelled(trainer)
     before = trainer.step(1)["step"]
-    with running(lambda: trainer.step(10**6), trainer.evaluate) as raised:
+    with in_thread(lambda: trainer.step(10**6)) as raised:
         trainer.cancel()
     assert isinstance(raised[0], Cancelled)
     assert trainer.step(1)["step"] > before
@@ -481,13 +494,11 @@ import numpy as np
 from napari_cem import _core
 model = _core.Model(3, 1, (16, 16, 16, 16, 16))
 pixels = np.zeros((60, 512, 512), np.uint8)
-out = np.empty((60, 3, 512, 512), np.float32)
+out = np.full((60, 3, 512, 512), -1, np.float32)
 def interrupt():
-    try:
-        while True:
-            model.card()
-    except RuntimeError:
-        os.kill(os.getpid(), signal.SIGINT)
+    while out[0, 0, 0, 0] == -1:
+        pass
+    os.kill(os.getpid(), signal.SIGINT)
 threading.Thread(target=interrupt).start()
 start = time.monotonic()
 try:
@@ -511,10 +522,14 @@ def test_ctrl_c_reaches_a_handler_of_ones_own(model: _core.Model) -> None:
     seen = []
     old = signal.signal(signal.SIGINT, lambda number, frame: seen.append(number))
     try:
-        call = long_call(model)
-        timer = threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT))
-        timer.start()
-        with pytest.raises(Cancelled):
+        call = LongCall(model)
+
+        def interrupt() -> None:
+            while not call.under_way():
+                pass
+            os.kill(os.getpid(), signal.SIGINT)
+
+        with in_thread(interrupt), pytest.raises(Cancelled):
             call()
     finally:
         signal.signal(signal.SIGINT, old)
