@@ -52,6 +52,13 @@ static const char *type_name(int32_t type, bool bilevel)
     return "unknown";
 }
 
+static const char *format_name(int format)
+{
+    static const char *const NAMES[] = {"unsigned", "signed", "float"};
+
+    return format >= 1 && format <= 3 ? NAMES[format - 1] : "complex or untyped";
+}
+
 /* Refuses page `page`: "'FILE': page N (counted from 0) ...". */
 __attribute__((format(printf, 3, 4))) static int32_t refuse(const struct tiff *tiff, int64_t page,
                                                             const char *format, ...)
@@ -128,9 +135,9 @@ static int32_t check_grey(const struct tiff *tiff, int64_t page, const struct la
                       layout->photometric);
     if (!layout->type)
         return refuse(tiff, page,
-                      "has %d-bit pixels of sample format %d; convert it to 8-, 16- or 32-bit "
-                      "integers or 32- or 64-bit floats",
-                      layout->bits, layout->format);
+                      "has %d-bit %s pixels; convert it to 8-, 16- or 32-bit integers or 32- or "
+                      "64-bit floats",
+                      layout->bits, format_name(layout->format));
     return CEM_OK;
 }
 
@@ -152,10 +159,11 @@ static int32_t check_sizes(const struct tiff *tiff, int64_t page, const struct l
         block = INT64_MAX;
     if (block > pixels) pixels = block;
     if ((pixels - DECODED_FREE) / DECODED_RATIO > tiff->file_bytes)
-        return refuse(tiff, page,
-                      "is said to be %u x %u pixels, far more than the %lld bytes of the file can "
-                      "hold; it is damaged, export it again",
-                      layout->width, layout->height, (long long)tiff->file_bytes);
+        return refuse(
+            tiff, page,
+            "is said to be %u x %u (height x width), far more than the %lld bytes of the file can "
+            "hold; it is damaged, export it again",
+            layout->height, layout->width, (long long)tiff->file_bytes);
     return CEM_OK;
 }
 
@@ -208,12 +216,13 @@ static int32_t check_like_first(const struct tiff *tiff, int64_t page, const str
     if (layout->width == tiff->info.width && layout->height == tiff->info.height &&
         layout->type == tiff->info.type && bilevel == tiff->bilevel)
         return CEM_OK;
-    return refuse(tiff, page,
-                  "is %u x %u %s, the first is %lld x %lld %s; pages must have one shape and type, "
-                  "save the others to files of their own",
-                  layout->width, layout->height, type_name(layout->type, bilevel),
-                  (long long)tiff->info.width, (long long)tiff->info.height,
-                  type_name(tiff->info.type, tiff->bilevel));
+    return refuse(
+        tiff, page,
+        "is %u x %u (height x width) of %s, the first is %lld x %lld of %s; pages must have one "
+        "shape and type, save the others to files of their own",
+        layout->height, layout->width, type_name(layout->type, bilevel),
+        (long long)tiff->info.height, (long long)tiff->info.width,
+        type_name(tiff->info.type, tiff->bilevel));
 }
 
 /* Loads the layout of the directory libtiff is at, and refuses what we do not read. */
@@ -288,7 +297,7 @@ static int32_t add_directory(struct tiff *tiff)
     return CEM_OK;
 }
 
-/* A stack with one directory only: where its pages start, if they follow each other there. */
+/* A stack with one directory only: where its pages start, if they follow each other behind it. */
 static int32_t find_raw_stack(struct tiff *tiff, const struct layout *layout, int64_t images)
 {
     TIFF *file = tiff->file;
@@ -296,7 +305,8 @@ static int32_t find_raw_stack(struct tiff *tiff, const struct layout *layout, in
     int64_t held;
 
     if (images < 2 || layout->tiled || layout->compression != COMPRESSION_NONE ||
-        layout->fill_order != FILLORDER_MSB2LSB || tiff->bilevel)
+        layout->fill_order != FILLORDER_MSB2LSB || tiff->bilevel ||
+        start < TIFFCurrentDirOffset(file))
         return CEM_OK;
     for (uint32_t i = 0; i < TIFFNumberOfStrips(file); i++) {
         if (TIFFGetStrileOffset(file, i) != next) return CEM_OK;

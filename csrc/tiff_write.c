@@ -1,5 +1,6 @@
-/* Pages are written as they come, in strips compressed with deflate.  Differencing is used where
- * ImageJ undoes it exactly: on 8 and 16 bits. */
+/* Pages are written as they come, in strips compressed with deflate.  Differences of neighbours are
+ * compressed instead of values where that helps (grey values, not labels) and ImageJ undoes it
+ * exactly (8 and 16 bits). */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -97,6 +98,7 @@ static bool set_fields(struct tiff *tiff)
 {
     TIFF *file = tiff->file;
     int size = (int)pixels_size(tiff->info.type);
+    bool differencing = size <= 2 && tiff->labels == 0;
     char text[TIFF_TEXT_ROOM];
 
     tiff_text_write(text, &tiff->info, tiff->labels);
@@ -110,7 +112,7 @@ static bool set_fields(struct tiff *tiff)
            TIFFSetField(file, TIFFTAG_ROWSPERSTRIP, (uint32_t)tiff->strip_rows) &&
            TIFFSetField(file, TIFFTAG_COMPRESSION, COMPRESSION_ADOBE_DEFLATE) &&
            TIFFSetField(file, TIFFTAG_PREDICTOR,
-                        size <= 2 ? PREDICTOR_HORIZONTAL : PREDICTOR_NONE) &&
+                        differencing ? PREDICTOR_HORIZONTAL : PREDICTOR_NONE) &&
            set_pixel_size(file, tiff->info.pixel_nm) &&
            (tiff->written > 0 || TIFFSetField(file, TIFFTAG_IMAGEDESCRIPTION, text));
 }
