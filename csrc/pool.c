@@ -65,9 +65,14 @@ static uint64_t word(int64_t step, int64_t parts)
     return (uint64_t)step << STEP_SHIFT | (uint64_t)parts << PARTS_SHIFT;
 }
 
+static int64_t step_of(uint64_t claim)
+{
+    return (int64_t)(claim >> STEP_SHIFT);
+}
+
 static bool is_over(struct run *run)
 {
-    return (int64_t)(atomic_load(&run->claim) >> STEP_SHIFT) >= run->job->steps;
+    return step_of(atomic_load(&run->claim)) >= run->job->steps;
 }
 
 static void wake_sleepers(void)
@@ -110,7 +115,7 @@ static bool claim_part(struct run *run, int64_t *step, int64_t *part)
     uint64_t now = atomic_load(&run->claim);
 
     for (;;) {
-        *step = (int64_t)(now >> STEP_SHIFT);
+        *step = step_of(now);
         *part = (int64_t)(now & PART_MASK);
         if (*part >= (int64_t)(now >> PARTS_SHIFT & PART_MASK)) return false;
         if (atomic_compare_exchange_weak(&run->claim, &now, now + 1)) return true;
@@ -132,13 +137,12 @@ static void do_part(struct run *run, int64_t step, int64_t part, int worker)
 static void wait_for_step(struct run *run, uint64_t seen)
 {
     for (int i = 0; i < SPINS; i++) {
-        if (atomic_load(&run->claim) >> STEP_SHIFT != seen >> STEP_SHIFT) return;
+        if (step_of(atomic_load(&run->claim)) != step_of(seen)) return;
         __builtin_ia32_pause();
     }
     pthread_mutex_lock(&lock);
     atomic_fetch_add(&sleepers, 1);
-    while (atomic_load(&run->claim) >> STEP_SHIFT == seen >> STEP_SHIFT)
-        pthread_cond_wait(&changed, &lock);
+    while (step_of(atomic_load(&run->claim)) == step_of(seen)) pthread_cond_wait(&changed, &lock);
     atomic_fetch_sub(&sleepers, 1);
     pthread_mutex_unlock(&lock);
 }
@@ -147,8 +151,9 @@ static void work_on(struct run *run, int worker)
 {
     int64_t step, part;
 
-    while (!is_over(run)) {
+    for (;;) {
         uint64_t seen = atomic_load(&run->claim);
+        if (step_of(seen) >= run->job->steps) return;
         if (claim_part(run, &step, &part)) do_part(run, step, part, worker);
         else wait_for_step(run, seen);
     }
