@@ -7,6 +7,7 @@
 
 #include "memory.h"
 #include "random.h"
+#include "tiling.h"
 
 /* The random numbers of one sample. */
 struct dice {
@@ -51,12 +52,11 @@ struct augment_window augment_crop(const struct augment_window *window, int64_t 
 static int64_t count_row(int64_t *column, const struct augment_window *window, int64_t y,
                          const int16_t *target, int64_t height, int64_t width, int64_t last)
 {
-    const int16_t *row = target + augment_reflect(window->top + y, height) * width;
+    const int16_t *row = target + tiling_reflect(window->top + y, height) * width;
     int64_t count = 0;
 
     for (int64_t x = 0; x < window->width && count < last; x++) {
-        int64_t at = window->left + x;
-        count += row[at >= 0 && at < width ? at : augment_reflect(at, width)] > 0;
+        count += row[tiling_reflect(window->left + x, width)] > 0;
         *column = x;
     }
     return count;

@@ -29,9 +29,6 @@ struct augment_window {
     int64_t top, left, height, width;
 };
 
-/* Where pixel `i` of an endlessly reflected row of `n` is found. */
-int64_t augment_reflect(int64_t i, int64_t n);
-
 /* The image itself, grown about its middle until both sides are at least `crop`. */
 struct augment_window augment_pad(int64_t height, int64_t width, int64_t crop);
 

@@ -6,16 +6,7 @@
 #include <math.h>
 
 #include "memory.h"
-
-int64_t augment_reflect(int64_t i, int64_t n)
-{
-    int64_t period = 2 * (n - 1);
-
-    if (i >= 0 && i < n) return i;
-    if (n == 1) return 0;
-    i = (i % period + period) % period;
-    return i < n ? i : period - i;
-}
+#include "tiling.h"
 
 /* ---- a window, scaled ---- */
 
@@ -37,9 +28,9 @@ static struct tap make_tap(int64_t i, int64_t side, int64_t start, int64_t lengt
     if (first < 0) first = 0, weight = 0;
     if (first >= length - 1) first = length - 1, weight = 0;
     if (nearest >= length) nearest = length - 1;
-    return (struct tap){augment_reflect(start + first, n),
-                        augment_reflect(start + first + (weight > 0), n),
-                        augment_reflect(start + nearest, n), weight};
+    return (struct tap){tiling_reflect(start + first, n),
+                        tiling_reflect(start + first + (weight > 0), n),
+                        tiling_reflect(start + nearest, n), weight};
 }
 
 static void cut_row(uint8_t *image_out, int16_t *target_out, int64_t side, const uint8_t *image,
@@ -83,9 +74,9 @@ int32_t augment_cut(uint8_t *image_out, int16_t *target_out, int64_t side, const
 static uint8_t blend(const uint8_t *image, int64_t height, int64_t width, int64_t y, int64_t x)
 {
     int32_t down = (int32_t)(y & 31), across = (int32_t)(x & 31);
-    const uint8_t *upper = image + augment_reflect(y >> 5, height) * width;
-    const uint8_t *lower = image + augment_reflect((y >> 5) + 1, height) * width;
-    int64_t left = augment_reflect(x >> 5, width), right = augment_reflect((x >> 5) + 1, width);
+    const uint8_t *upper = image + tiling_reflect(y >> 5, height) * width;
+    const uint8_t *lower = image + tiling_reflect((y >> 5) + 1, height) * width;
+    int64_t left = tiling_reflect(x >> 5, width), right = tiling_reflect((x >> 5) + 1, width);
     int32_t above = upper[left] * (32 - across) + upper[right] * across;
     int32_t below = lower[left] * (32 - across) + lower[right] * across;
 
@@ -105,8 +96,8 @@ void augment_rotate(uint8_t *image_out, int16_t *target_out, const uint8_t *imag
         for (int64_t x = 0; x < width; x++) {
             int64_t from_x = row_x + llrint(cosine * (double)x * 1024);
             int64_t from_y = row_y + llrint(sine * (double)x * 1024);
-            int64_t at_y = augment_reflect((from_y + 512) >> 10, height);
-            int64_t at_x = augment_reflect((from_x + 512) >> 10, width);
+            int64_t at_y = tiling_reflect((from_y + 512) >> 10, height);
+            int64_t at_x = tiling_reflect((from_x + 512) >> 10, width);
             image_out[y * width + x] =
                 blend(image, height, width, (from_y + 16) >> 5, (from_x + 16) >> 5);
             target_out[y * width + x] = target[at_y * width + at_x];

@@ -1,6 +1,7 @@
 /* Changes of grey values. */
 #include "augment.h"
 #include "random.h"
+#include "tiling.h"
 
 static uint8_t cut_to_byte(float value)
 {
@@ -38,7 +39,7 @@ void augment_blur(uint8_t *image, int16_t *scratch, int64_t height, int64_t widt
             int sum = kernel[0] * row[x];
             for (int k = 1; k <= reach; k++)
                 sum += kernel[k] *
-                       (row[augment_reflect(x - k, width)] + row[augment_reflect(x + k, width)]);
+                       (row[tiling_reflect(x - k, width)] + row[tiling_reflect(x + k, width)]);
             scratch[y * width + x] = (int16_t)sum;
         }
     }
@@ -46,8 +47,8 @@ void augment_blur(uint8_t *image, int16_t *scratch, int64_t height, int64_t widt
         for (int64_t x = 0; x < width; x++) {
             int sum = kernel[0] * scratch[y * width + x];
             for (int k = 1; k <= reach; k++)
-                sum += kernel[k] * (scratch[augment_reflect(y - k, height) * width + x] +
-                                    scratch[augment_reflect(y + k, height) * width + x]);
+                sum += kernel[k] * (scratch[tiling_reflect(y - k, height) * width + x] +
+                                    scratch[tiling_reflect(y + k, height) * width + x]);
             image[y * width + x] = (uint8_t)((sum + 2048) >> 12);
         }
 }

@@ -38,5 +38,5 @@ void schedule_at(double *rate, double *momentum, const cem_trainer_options *opti
     else if (options->schedule == CEM_POLY) *rate *= pow(1 - (double)at / steps, options->power);
     else if (options->schedule == CEM_MULTISTEP)
         for (int64_t i = 0; i < options->milestone_count; i++)
-            if (options->milestones[i] <= step) *rate *= 0.1;
+            if (options->milestones[i] <= at) *rate *= 0.1;
 }
