@@ -29,7 +29,7 @@ help:
 # ---- What must be there first ----
 
 APT := build-essential pkg-config libtiff-dev libjansson-dev python3-dev python3-venv
-APT_CHECK := clang-14 libclang-rt-14-dev llvm-14 patchelf
+APT_CHECK := clang-14 libclang-rt-14-dev llvm-14
 
 # $(call missing,test,packages): if the shell line `test` fails, installs the Debian packages.
 define missing
@@ -56,7 +56,7 @@ build/system: | build/
 	@touch $@
 
 build/system-check: | build/
-	$(call missing,$(CLANG) --version && patchelf --version && \
+	$(call missing,$(CLANG) --version && \
 	  ls /usr/lib/llvm-14/lib/clang/*/lib/linux/libclang_rt.fuzzer-*.a,$(APT_CHECK))
 	@touch $@
 
@@ -65,7 +65,8 @@ build/:
 
 # ---- The virtual environment ----
 
-# $(VENV)/run, $(VENV)/test, $(VENV)/dev: the package with nothing, its tests, everything.
+# Stamps: the build requirements; then the package alone, or with what its tests, benchmarks or
+# development need.
 $(VENV)/build: pyproject.toml tests/constraints.txt build/system
 	@echo "making $(VENV)"
 	@$(PYTHON) -m venv $(VENV)
@@ -76,8 +77,9 @@ $(VENV)/build: pyproject.toml tests/constraints.txt build/system
 
 $(VENV)/run: EXTRA :=
 $(VENV)/test: EXTRA := [test]
+$(VENV)/bench: EXTRA := [bench]
 $(VENV)/dev: EXTRA := [dev]
-$(VENV)/run $(VENV)/test $(VENV)/dev: $(VENV)/build setup.py
+$(VENV)/run $(VENV)/test $(VENV)/bench $(VENV)/dev: $(VENV)/build setup.py
 	@$(PIP) --no-build-isolation --editable '.$(EXTRA)'
 	@touch $@
 
@@ -104,7 +106,7 @@ check: $(VENV)/dev build/system-check
 	$(MAKE) --no-print-directory fuzz
 	$(BIN)/pytest -m long
 
-bench: $(VENV)/test
+bench: $(VENV)/bench
 	@$(MAKE) --no-print-directory build
 	@for script in tests/benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
@@ -114,7 +116,7 @@ lint: $(VENV)/dev
 	$(BIN)/clang-format --dry-run -Werror $(C_FILES)
 	$(BIN)/mypy
 
-wheel: $(VENV)/dev build/system-check
+wheel: $(VENV)/dev
 	$(BIN)/python .ci/wheel.py
 
 dev: $(VENV)/dev

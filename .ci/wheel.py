@@ -14,6 +14,7 @@ Results: ``dist/*.whl``, and the same libraries in ``build/native/linux-x86_64/`
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -110,6 +111,7 @@ def repair(wheel: Path) -> Path:
 
 def main() -> None:
     """Makes the wheel and the folder of libraries."""
+    os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     unpacked = build()
     carry(unpacked)
     wheel = repair(pack(unpacked))
