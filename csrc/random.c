@@ -28,8 +28,10 @@ int64_t random_below(uint64_t seed, uint64_t stream, uint64_t index, int64_t n)
 
 double random_normal(uint64_t seed, uint64_t stream, uint64_t index)
 {
-    double sum = -6;
+    int64_t sum = 0;
 
-    for (uint64_t i = 0; i < 12; i++) sum += random_uniform(seed, stream, index * 12 + i);
-    return sum;
+    for (uint64_t i = 0; i < 3; i++)
+        for (uint64_t bits = random_bits(seed, stream, index * 3 + i), lane = 0; lane < 4; lane++)
+            sum += (int64_t)(bits >> 16 * lane & 0xffff);
+    return (double)(sum - 6 * 0xffff) * 0x1p-16;
 }

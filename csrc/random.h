@@ -14,8 +14,8 @@ double random_uniform(uint64_t seed, uint64_t stream, uint64_t index);
 /* Uniform integer in [0, n), n >= 1. */
 int64_t random_below(uint64_t seed, uint64_t stream, uint64_t index, int64_t n);
 
-/* Normal, mean 0 and deviation 1, to within the sum of twelve uniforms: no libm, the same bits
- * everywhere.  Uses indices index * 12 .. index * 12 + 11 of the stream. */
+/* Normal, mean 0 and deviation 1, to within the sum of twelve 16-bit uniforms: no libm, the same
+ * bits everywhere.  Uses indices index * 3 .. index * 3 + 2 of the stream. */
 double random_normal(uint64_t seed, uint64_t stream, uint64_t index);
 
 #endif
