@@ -20,7 +20,7 @@ enum {
     STATES
 };
 
-enum { MOST_ENTRIES = 6 };
+enum { MOST_ENTRIES = 7 };
 
 static const char KIND[] = "trainer";
 
@@ -79,7 +79,10 @@ static int64_t list_entries(struct safetensors_entry *out, const struct trainer 
     int64_t count = 0;
 
     out[count++] = entry("batches", SAFETENSORS_I64, layers, p->batches);
-    if (t->best) out[count++] = entry("best", SAFETENSORS_F32, all, t->best->parameters.values);
+    if (t->best) {
+        out[count++] = entry("best", SAFETENSORS_F32, all, t->best->parameters.values);
+        out[count++] = entry("best_batches", SAFETENSORS_I64, layers, t->best->parameters.batches);
+    }
     out[count++] = entry("first_moment", SAFETENSORS_F32, all - t->origin, t->first_moment);
     out[count++] = entry("parameters", SAFETENSORS_F32, all, p->values);
     out[count++] = entry("second_moment", SAFETENSORS_F32, all - t->origin, t->second_moment);
@@ -135,6 +138,9 @@ static int32_t take_best(struct trainer *t, const struct safetensors *file, cons
     if ((status = model_copy(&t->best, t->model)) != CEM_OK) return status;
     status = take(t->best->parameters.values, file, path, "best", SAFETENSORS_F32,
                   t->model->network->parameters);
+    if (status == CEM_OK)
+        status = take(t->best->parameters.batches, file, path, "best_batches", SAFETENSORS_I64,
+                      t->model->network->count);
     return status == CEM_OK ? card_set_threshold(t->best->card, threshold) : status;
 }
 
