@@ -27,7 +27,6 @@ static struct tap make_tap(int64_t i, int64_t side, int64_t start, int64_t lengt
 
     if (first < 0) first = 0, weight = 0;
     if (first >= length - 1) first = length - 1, weight = 0;
-    if (nearest >= length) nearest = length - 1;
     return (struct tap){tiling_reflect(start + first, n),
                         tiling_reflect(start + first + (weight > 0), n),
                         tiling_reflect(start + nearest, n), weight};

@@ -98,9 +98,8 @@ static int64_t shuffle(struct draw *order, const int16_t *members, int64_t count
 static void take(uint8_t *held_out, const struct draw *order, const int64_t *sizes, int64_t count)
 {
     int64_t pixels = 0, taken_pixels = 0, taken = 0;
-    int64_t wanted = (count + ONE_IN / 2) / ONE_IN;
+    int64_t wanted = (count + ONE_IN / 2) / ONE_IN; /* at least 1 of 4 */
 
-    if (wanted < 1) wanted = 1;
     for (int64_t i = 0; i < count; i++) pixels += sizes[order[i].stroke];
     for (int64_t i = 0; i < count && taken < wanted; i++) {
         int64_t more = taken_pixels + sizes[order[i].stroke];

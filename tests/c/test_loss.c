@@ -146,11 +146,14 @@ static void extreme_logits_give_finite_exact_losses(void)
             CHECK(fabs(loss - want[label][i]) < 1e-12);
             CHECK(fabs(gradient[0]) <= 1);
         }
-    for (int16_t label = 0; label < 3; label++) {
-        double loss = loss_backward(gradient, extreme, &label, weights, 1, 3);
-        CHECK(loss == 1e4 - extreme[label]);
-        for (int k = 0; k < 3; k++) CHECK(gradient[k] == (float)((k == 0) - (k == label)));
-    }
+    for (int top = 0; top < 3; top++) /* the large one in each place */
+        for (int16_t label = 0; label < 3; label++) {
+            float logits[3] = {-1e4f, -1e4f, -1e4f};
+            logits[top] = 1e4f;
+            double loss = loss_backward(gradient, logits, &label, weights, 1, 3);
+            CHECK(loss == (top == label ? 0 : 2e4));
+            for (int k = 0; k < 3; k++) CHECK(gradient[k] == (float)((k == top) - (k == label)));
+        }
 }
 
 static void a_rare_class_counts_as_much_as_a_common_one(void)

@@ -282,6 +282,14 @@ static void equally_good_thresholds_give_the_one_nearest_a_half(void)
     CHECK(strokes_threshold(low, truth, 4) == 0.3);
 }
 
+static void a_pixel_at_the_threshold_is_foreground(void)
+{
+    const float probability[5] = {0.1f, 0.5f, 0.505f, 0.7f, 0.7f};
+    const uint8_t truth[5] = {0, 0, 1, 1, 1};
+
+    CHECK(strokes_threshold(probability, truth, 5) == 0.52); /* 0.5 would let 0.5 pass */
+}
+
 static void the_share_of_the_foreground_does_not_move_the_threshold(void)
 {
     enum { N = 2000 };
@@ -323,6 +331,7 @@ int main(void)
     RUN(a_failed_allocation_is_a_status);
     RUN(the_threshold_has_the_best_balanced_iou_of_all_candidates);
     RUN(equally_good_thresholds_give_the_one_nearest_a_half);
+    RUN(a_pixel_at_the_threshold_is_foreground);
     RUN(the_share_of_the_foreground_does_not_move_the_threshold);
     RUN(without_both_kinds_of_pixels_the_threshold_is_a_half);
     return CHECK_DONE();

@@ -26,11 +26,12 @@ def below(seed: int, stream: int, index: int, n: int) -> int:
 
 def normal(seed: int, stream: int, indices: np.ndarray) -> np.ndarray:
     """``random_normal`` at each of `indices` (uint64), float64."""
-    total = np.full(len(indices), -6.0)
-    for i in range(12):
-        draws = formula.random_bits(seed, stream, indices * np.uint64(12) + np.uint64(i))
-        total += (draws >> np.uint64(11)) * 2.0**-53
-    return total
+    total = np.zeros(len(indices))
+    for i in range(3):
+        draws = formula.random_bits(seed, stream, indices * np.uint64(3) + np.uint64(i))
+        for lane in range(0, 64, 16):
+            total += draws >> np.uint64(lane) & np.uint64(0xFFFF)
+    return (total - 6 * 0xFFFF) * 2.0**-16
 
 
 def array(numbers: Iterable[object]) -> str:

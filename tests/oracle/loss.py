@@ -1,6 +1,6 @@
 """Writes tests/golden/loss.inc: losses and gradients from PyTorch, in float64.
 
-    python tests/oracle/loss.py          # with a Python that has torch
+Wants a Python that has torch.
 """
 
 from __future__ import annotations

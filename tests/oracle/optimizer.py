@@ -1,6 +1,6 @@
 """Writes tests/golden/optimizer.inc and schedule.inc: PyTorch's optimisers and schedules.
 
-    python tests/oracle/optimizer.py          # with a Python that has torch
+Wants a Python that has torch.
 """
 
 from __future__ import annotations
