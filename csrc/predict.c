@@ -18,6 +18,8 @@ static const int64_t MOST_FRAMES = (int64_t)2 << 30; /* bytes for tiles computed
 struct ready {
     struct program *program;
     struct packed *packed;
+    struct frame *frames; /* kept: touching new pages costs a tenth of a tile */
+    int frame_count, frame_workers;
     uint64_t used; /* when, to drop the least recent */
 };
 
@@ -31,8 +33,34 @@ int32_t predictor_new(struct predictor **out)
     return (*out = memory_new(1, sizeof **out)) ? CEM_OK : CEM_EMEMORY;
 }
 
+static void drop_frames(struct ready *ready)
+{
+    for (int i = 0; i < ready->frame_count; i++) frame_free(&ready->frames[i]);
+    memory_free(ready->frames);
+    ready->frames = NULL;
+    ready->frame_count = 0;
+}
+
+/* `count` frames for `workers` workers each. */
+static int32_t make_frames(struct ready *ready, int count, int workers)
+{
+    int32_t status = CEM_OK;
+
+    if (ready->frame_count == count && ready->frame_workers == workers) return CEM_OK;
+    drop_frames(ready);
+    if (!(ready->frames = memory_new(count, sizeof *ready->frames))) return CEM_EMEMORY;
+    ready->frame_workers = workers;
+    while (ready->frame_count < count && status == CEM_OK) {
+        status = frame_new(&ready->frames[ready->frame_count], ready->program, workers);
+        ready->frame_count += status == CEM_OK;
+    }
+    if (status != CEM_OK) drop_frames(ready);
+    return status;
+}
+
 static void drop(struct ready *ready)
 {
+    drop_frames(ready);
     packed_free(ready->packed);
     program_free(ready->program);
     *ready = (struct ready){0};
@@ -224,23 +252,14 @@ static int32_t compute_in_turn(const struct call *call, int64_t tiles, int threa
     return status;
 }
 
-/* Allocates the frames and computes `tiles` tiles. */
-static int32_t compute(struct call *call, int64_t tiles, int threads)
+static int32_t compute(struct call *call, struct ready *ready, int64_t tiles, int threads)
 {
-    const struct program *program = call->run.program;
-    bool own = tiles >= threads && threads * program->arena <= MOST_FRAMES;
-    int frames = own ? threads : 1;
-    int32_t status = CEM_OK;
+    bool own = tiles >= threads && threads * ready->program->arena <= MOST_FRAMES;
+    int32_t status = make_frames(ready, own ? threads : 1, own ? 1 : threads);
 
-    if (!(call->frames = memory_new(frames, sizeof *call->frames))) return CEM_EMEMORY;
-    for (int i = 0; i < frames && status == CEM_OK; i++)
-        status = frame_new(&call->frames[i], program, own ? 1 : threads);
-    if (status == CEM_OK)
-        status = own ? compute_side_by_side(call, tiles, threads)
-                     : compute_in_turn(call, tiles, threads);
-    for (int i = 0; i < frames; i++) frame_free(&call->frames[i]);
-    memory_free(call->frames);
-    return status;
+    if (status != CEM_OK) return status;
+    call->frames = ready->frames;
+    return own ? compute_side_by_side(call, tiles, threads) : compute_in_turn(call, tiles, threads);
 }
 
 int32_t predict_run(float *out, struct predictor *predictor, const struct model *model,
@@ -269,5 +288,5 @@ int32_t predict_run(float *out, struct predictor *predictor, const struct model 
                                     .packed = ready->packed,
                                     .parameters = &model->parameters,
                                     .last = ready->program->phase_count};
-    return compute(&call, tiles, options->threads);
+    return compute(&call, ready, tiles, options->threads);
 }
