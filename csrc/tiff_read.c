@@ -274,8 +274,8 @@ static int32_t attach(struct tiff *tiff)
     if (__builtin_mul_overflow(tiff->file_bytes, (int64_t)DECODED_RATIO, &limit) ||
         limit > INT64_MAX - DECODED_FREE)
         limit = INT64_MAX - DECODED_FREE;
-    /* m: no memory map, a file cut off meanwhile would kill us; c: strips as they are */
-    if (!tiff_file_attach(tiff, "rmc", limit + DECODED_FREE))
+    /* c: strips are left as they are, each is read whole */
+    if (!tiff_file_attach(tiff, "rc", limit + DECODED_FREE))
         return tiff_file_error(tiff, "the first page cannot be read");
     return CEM_OK;
 }

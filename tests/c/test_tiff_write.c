@@ -5,6 +5,7 @@
 
 #include "memory.h"
 #include "tiff_samples.h"
+#include "tiff_text.h"
 
 static void what_is_written_is_read_back(void)
 {
@@ -44,6 +45,30 @@ static void the_text_is_what_imagej_reads(void)
     CHECK(resolution == 0.125f);
     CHECK_EQ(unit, RESUNIT_NONE);
     TIFFClose(file);
+}
+
+static void spacings_are_written_without_needless_digits(void)
+{
+    static const struct {
+        double nm;
+        const char *line;
+    } CASES[] = {{40, "\nspacing=40.0\n"},
+                 {0.25, "\nspacing=0.25\n"},
+                 {100.0 / 3, "\nspacing=33.333333333\n"},
+                 {0.99999999996, "\nspacing=1.0\n"},
+                 {12.000000001, "\nspacing=12.000000001\n"}};
+    char text[TIFF_TEXT_ROOM];
+    cem_tiff_info info = stack(2, 4, 5, CEM_U8);
+
+    info.pixel_nm = 8;
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        info.spacing_nm = CASES[i].nm;
+        tiff_text_write(text, &info, 0);
+        CHECK(strstr(text, CASES[i].line));
+    }
+    info.pixel_nm = 0; /* ImageJ would take a pixel for one nanometre */
+    tiff_text_write(text, &info, 0);
+    CHECK(!strstr(text, "spacing") && !strstr(text, "unit"));
 }
 
 static void a_file_is_there_when_it_is_finished_and_not_before(void)
@@ -108,19 +133,29 @@ static void an_existing_file_is_replaced_only_on_request(void)
 
 static void a_full_disk_is_said_and_leaves_nothing(void)
 {
+    cem_tiff_info info = stack(3, 200, 300, CEM_U32);
+    uint32_t *page = calloc(200 * 300, sizeof *page);
     struct rlimit old, small;
+    struct tiff *tiff;
     int32_t status;
 
     empty_folder();
+    for (uint32_t i = 0; i < 200 * 300; i++) page[i] = i * 2654435761u ^ i * i;
+    CHECK_EQ(tiff_new(&tiff, in_folder("big.tif"), &info, 0, 0), CEM_OK);
     signal(SIGXFSZ, SIG_IGN);
     getrlimit(RLIMIT_FSIZE, &old);
     small = (struct rlimit){.rlim_cur = 5000, .rlim_max = old.rlim_max};
     setrlimit(RLIMIT_FSIZE, &small);
-    status = save(in_folder("big.tif"), stack(3, 200, 300, CEM_F32), 0, 0);
+    status = tiff_write(tiff, page);
     setrlimit(RLIMIT_FSIZE, &old);
     CHECK_EQ(status, CEM_EFILE);
     CHECK(strstr(error_line(), "big.tif") && strstr(error_line(), "too large"));
+    CHECK_EQ(tiff_write(tiff, page), CEM_EARGUMENT);
+    CHECK(strstr(error_line(), "could not be written"));
+    CHECK_EQ(tiff_finish(tiff), CEM_EARGUMENT);
+    tiff_free(tiff);
     CHECK_EQ(files_in_folder(), 0);
+    free(page);
 }
 
 static void arguments_out_of_range_are_refused(void)
@@ -216,6 +251,7 @@ int main(void)
     if (!mkdtemp(folder)) return 1;
     RUN(what_is_written_is_read_back);
     RUN(the_text_is_what_imagej_reads);
+    RUN(spacings_are_written_without_needless_digits);
     RUN(a_file_is_there_when_it_is_finished_and_not_before);
     RUN(an_abandoned_file_leaves_nothing);
     RUN(an_existing_file_is_replaced_only_on_request);
