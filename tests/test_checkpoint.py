@@ -9,6 +9,7 @@ import struct
 import subprocess
 import sys
 import zipfile
+from pathlib import Path
 
 import checkpoints
 import numpy as np
@@ -21,6 +22,7 @@ from napari_cem import archive, checkpoint, pickled
 from napari_cem.pickled import Placeholder
 from napari_cem.torch_objects import Tensor
 
+GOLDEN = Path(__file__).parent / "golden"
 BOTH = pytest.mark.parametrize("container", ["zip", "stream"])
 
 
@@ -207,6 +209,26 @@ def test_what_cannot_be_made_outside_the_weights_does_no_harm(tmp_path):
         Saved(np.zeros(1), (9,), (9,)),
     ]
     assert len(checkpoint.read(write_zip(tmp_path / "x", content)).tensors) == 318
+
+
+@BOTH
+def test_what_pytorch_itself_wrote_is_read(container):
+    path = GOLDEN / f"checkpoint_{container}.pth"
+    numbers = np.arange(120, dtype=np.float32)
+    kinds = ("float32", "float64", "float16", "int64", "int32", "int16", "int8", "uint8")
+    expected = {kind: np.arange(6, dtype=kind).reshape(2, 3) for kind in kinds}
+    expected["bfloat16"] = np.arange(6, dtype=np.float32).reshape(2, 3)
+    expected["bool"] = np.array([[0, 1, 1], [1, 1, 1]], np.uint8)
+    expected["turned"] = numbers[:12].reshape(3, 4).T
+    expected["part"] = numbers[7:19].reshape(3, 4)[:, 1:3]
+    expected["channels_last"] = numbers.reshape(2, 3, 4, 5)
+    expected["parameter"] = numbers[:3]
+    expected["scalar"] = np.array(5)
+    expected["empty"] = np.zeros((0, 3), np.float32)
+    found = opened(path, expected)
+    for name, array in expected.items():
+        assert (found[name].dtype, found[name].shape) == (array.dtype, array.shape)
+        np.testing.assert_array_equal(found[name], array)
 
 
 # ---- The pickle machine ----
