@@ -147,6 +147,11 @@ CC_asan := $(CC)
 CC_tsan := $(CC)
 CC_fuzz := $(CLANG)
 
+DRIVER := tests/fuzz/standalone_driver
+DRIVER_plain := build/plain/$(DRIVER).o
+DRIVER_asan := build/asan/$(DRIVER).o
+DRIVER_fuzz := -fsanitize=fuzzer
+
 SOURCES := $(wildcard csrc/*.c csrc/kernels/*.c)
 PROGRAMS := $(patsubst tests/c/%.c,%,$(wildcard tests/c/*.c))
 FUZZERS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*_fuzzer.c))
@@ -157,29 +162,36 @@ build/$(1)/%.o: %.c
 	@$(CC_$(1)) $$(C_FLAGS) $(FLAGS_$(1)) -c $$< -o $$@
 build/$(1)/%: build/$(1)/tests/c/%.o $(SOURCES:%.c=build/$(1)/%.o)
 	@$(CC_$(1)) $(FLAGS_$(1)) $$^ $$(C_LIBS) -o $$@
--include $(patsubst %.c,build/$(1)/%.d,$(SOURCES) $(wildcard tests/c/*.c))
+build/$(1)/%_fuzzer: build/$(1)/tests/fuzz/%_fuzzer.o $(SOURCES:%.c=build/$(1)/%.o) \
+  $(filter %.o,$(DRIVER_$(1)))
+	@$(CC_$(1)) $(FLAGS_$(1)) $$^ $(filter -%,$(DRIVER_$(1))) $$(C_LIBS) -o $$@
+-include $(patsubst %.c,build/$(1)/%.d,$(SOURCES) $(wildcard tests/c/*.c tests/fuzz/*.c))
 endef
 $(foreach name,plain asan tsan fuzz,$(eval $(call variant,$(name))))
 .SECONDARY:
 
-build/fuzz/%_fuzzer: build/fuzz/tests/fuzz/%_fuzzer.o $(SOURCES:%.c=build/fuzz/%.o)
-	@$(CLANG) $(FLAGS_fuzz) -fsanitize=fuzzer $^ $(C_LIBS) -o $@
-
-c-tests: $(PROGRAMS:%=build/plain/%)
+# What tests/test_c.py runs.
+c-tests: $(PROGRAMS:%=build/plain/%) $(FUZZERS:%=build/plain/%)
 
 RUN_asan := ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1 UBSAN_OPTIONS=print_stacktrace=1 \
   LSAN_OPTIONS=suppressions=tests/c/lsan.supp:print_suppressions=0
 RUN_tsan := TSAN_OPTIONS=suppressions=tests/c/tsan.supp:halt_on_error=1
 sanitize: $(VENV)/build
-	@$(MAKE) --no-print-directory -j2 $(PROGRAMS:%=build/asan/%) $(PROGRAMS:%=build/tsan/%)
+	@$(MAKE) --no-print-directory -j2 $(PROGRAMS:%=build/asan/%) $(FUZZERS:%=build/asan/%) \
+	  $(PROGRAMS:%=build/tsan/%)
 	@for program in $(filter test_%,$(PROGRAMS)); do \
 	  echo "asan $$program"; $(RUN_asan) build/asan/$$program || exit 1; \
 	  echo "tsan $$program"; $(RUN_tsan) build/tsan/$$program || exit 1; done
+	@for name in $(FUZZERS:_fuzzer=); do \
+	  echo "asan $$name corpus"; \
+	  $(RUN_asan) build/asan/$${name}_fuzzer tests/fuzz/corpus/$$name || exit 1; done
 
-fuzz: $(VENV)/build build/system-check
+fuzz: $(VENV)/test build/system-check
 	@$(MAKE) --no-print-directory -j2 $(FUZZERS:%=build/fuzz/%)
-	@for fuzzer in $(FUZZERS:_fuzzer=); do \
-	  echo "fuzzing $$fuzzer for $(FUZZ_SECONDS) s"; mkdir -p build/corpus/$$fuzzer; \
-	  build/fuzz/$${fuzzer}_fuzzer -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=4096 \
-	    -artifact_prefix=build/corpus/ -print_final_stats=1 -verbosity=0 \
-	    build/corpus/$$fuzzer tests/fuzz/corpus/$$fuzzer || exit 1; done
+	@for name in $(FUZZERS:_fuzzer=); do \
+	  echo "fuzzing $$name for $(FUZZ_SECONDS) s"; mkdir -p build/corpus/$$name; \
+	  build/fuzz/$${name}_fuzzer -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=4096 \
+	    -dict=tests/fuzz/json.dict -artifact_prefix=build/ -verbosity=0 -print_final_stats=1 \
+	    build/corpus/$$name tests/fuzz/corpus/$$name || exit 1; done
+	@echo "fuzzing checkpoint for $(FUZZ_SECONDS) s"
+	@$(BIN)/python tests/fuzz/fuzz_checkpoint.py --seconds $(FUZZ_SECONDS)

@@ -1,4 +1,4 @@
-"""The C tests: each tests/c/test_*.c is a program over all of csrc/, internals included."""
+"""The C tests: programs over all of csrc/, internals included, and the fuzzers' corpora."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PROGRAMS = sorted(path.stem for path in (ROOT / "tests" / "c").glob("test_*.c"))
+FUZZED = sorted(path.stem[:-7] for path in (ROOT / "tests" / "fuzz").glob("*_fuzzer.c"))
 
 
 @pytest.fixture(scope="session")
@@ -33,5 +34,13 @@ def test_program(built: Path, program: str) -> None:
     assert re.search(r"^[1-9]\d* passed, 0 failed$", done.stdout, re.M), done.stdout
 
 
+@pytest.mark.parametrize("name", FUZZED)
+def test_the_corpus_of_a_fuzzer_is_read_or_refused(built: Path, name: str) -> None:
+    command = [built / f"{name}_fuzzer", ROOT / "tests" / "fuzz" / "corpus" / name]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_every_part_of_the_core_has_a_program() -> None:
     assert len(PROGRAMS) >= 10
+    assert FUZZED == ["card", "safetensors", "tiff"]
