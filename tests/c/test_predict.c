@@ -1,5 +1,5 @@
 /* Prediction through the ABI: the same bits for any threads, tile order and company; sizes from one
- * pixel up; cancel; bad arguments; memory that runs out at any moment. */
+ * pixel up; cancel; bad arguments. */
 #include <math.h>
 #include <pthread.h>
 #include <stdbool.h>
@@ -9,7 +9,6 @@
 
 #include "cem.h"
 #include "check.h"
-#include "memory.h"
 #include "random.h"
 
 static const cem_intensity INTENSITY = {128, 1.0 / 64};
@@ -174,34 +173,6 @@ static void bad_arguments_are_refused_with_a_line_that_names_them(void)
     cem_model_free(model);
 }
 
-static void memory_that_runs_out_at_any_moment_is_a_status_and_nothing_leaks(void)
-{
-    cem_model *model = new_model(2);
-    uint8_t *image = new_image(32 * 32);
-    float out[2 * 32 * 32], again[2 * 32 * 32];
-    cem_predict_options o = options_for(2, 1024, 64);
-    int64_t live = memory_live(), failures = 0;
-    cem_model *copy = NULL;
-
-    for (int64_t k = 1; k < 100000; k += 1 + k / 8) {
-        int32_t status = cem_model_copy(&copy, model);
-        if (status != CEM_OK) return;
-        memory_fail_at(k);
-        status = cem_predict(out, copy, image, CEM_U8, 1, 32, 32, &INTENSITY, &o);
-        memory_fail_at(0);
-        failures += status != CEM_OK;
-        CHECK(status == CEM_OK || status == CEM_EMEMORY);
-        CHECK_EQ(cem_predict(again, copy, image, CEM_U8, 1, 32, 32, &INTENSITY, &o), CEM_OK);
-        cem_model_free(copy);
-        CHECK_EQ(memory_live(), live);
-        if (status == CEM_OK) break;
-    }
-    CHECK(failures > 10);
-    free(image);
-    cem_model_free(model);
-    CHECK_EQ(memory_live(), 0);
-}
-
 int main(void)
 {
     RUN(the_bits_do_not_depend_on_threads_tile_order_or_company);
@@ -209,6 +180,5 @@ int main(void)
     RUN(other_types_of_pixels_with_the_same_values_give_the_same_bits);
     RUN(a_cancel_from_another_thread_ends_the_call_and_is_forgotten);
     RUN(bad_arguments_are_refused_with_a_line_that_names_them);
-    RUN(memory_that_runs_out_at_any_moment_is_a_status_and_nothing_leaks);
     return CHECK_DONE();
 }

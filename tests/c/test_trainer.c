@@ -1,5 +1,5 @@
 /* Training through the ABI: the same bits for any threads and after a resume; what is frozen stays;
- * held-out strokes; commit and revert; cancel; bad labels; memory that runs out. */
+ * held-out strokes; commit and revert; cancel; bad labels. */
 #include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -9,7 +9,6 @@
 
 #include "cem.h"
 #include "check.h"
-#include "memory.h"
 #include "random.h"
 
 enum { SIDE = 64, PIXELS = SIDE * SIDE };
@@ -321,34 +320,6 @@ static void one_pixel_of_each_class_is_enough_to_train(void)
     cem_model_free(model);
 }
 
-static void memory_that_runs_out_in_training_is_a_status_and_nothing_leaks(void)
-{
-    cem_model *model = new_model(2);
-    cem_trainer_options o = options_for(CEM_INTERACTIVE, 2);
-    struct scene a = scene_of(1);
-    int64_t live = memory_live(), failures = 0;
-    int32_t status = CEM_EMEMORY;
-
-    for (int64_t k = 1; status != CEM_OK && k < 100000; k += 1 + k / 6) {
-        cem_trainer *trainer = NULL;
-        double iou[2];
-        int64_t pixels[2];
-        memory_fail_at(k);
-        status = cem_trainer_new(&trainer, model, &o);
-        if (status == CEM_OK) status = add(trainer, 1, &a, false);
-        if (status == CEM_OK) status = cem_trainer_step(NULL, trainer, 1);
-        if (status == CEM_OK) status = cem_trainer_evaluate(iou, pixels, trainer);
-        memory_fail_at(0);
-        CHECK(status == CEM_OK || status == CEM_EMEMORY);
-        failures += status != CEM_OK;
-        cem_trainer_free(trainer);
-        CHECK_EQ(memory_live(), live);
-    }
-    CHECK(failures > 10);
-    cem_model_free(model);
-    CHECK_EQ(memory_live(), 0);
-}
-
 int main(void)
 {
     RUN(training_has_the_same_bits_on_one_two_and_three_threads);
@@ -359,6 +330,5 @@ int main(void)
     RUN(a_cancelled_step_leaves_the_state_of_the_last_whole_one);
     RUN(labels_that_cannot_train_are_refused_with_the_remedy);
     RUN(one_pixel_of_each_class_is_enough_to_train);
-    RUN(memory_that_runs_out_in_training_is_a_status_and_nothing_leaks);
     return CHECK_DONE();
 }
