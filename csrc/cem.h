@@ -329,7 +329,8 @@ int32_t cem_tiff_open(cem_tiff **out, const char *path);
 
 int32_t cem_tiff_describe(cem_tiff_info *info, const cem_tiff *tiff);
 
-/* Reads page `page` into `pixels`, (height, width) of the file's type. */
+/* Reads page `page` into `pixels`, (height, width) of the file's type; on failure they hold
+ * anything. */
 int32_t cem_tiff_read(void *pixels, cem_tiff *tiff, int64_t page);
 
 /* Starts a new file of info->pages pages, deflate-compressed, BigTIFF when it could pass 4 GB, that
