@@ -60,6 +60,11 @@ static bool is_architecture(const json_t *value)
     return is_text(value, "unet-resnet50");
 }
 
+static bool is_encoder_architecture(const json_t *value)
+{
+    return is_text(value, "resnet50");
+}
+
 static bool is_precision(const json_t *value)
 {
     return is_text(value, "f32");
@@ -156,6 +161,11 @@ static bool is_intensity(const json_t *value)
                                    (!dtype || json_is_null(dtype) || json_is_string(dtype)));
 }
 
+static bool is_intensity_rule(const json_t *value)
+{
+    return json_is_null(value) || is_text(value, "volume") || is_text(value, "norms");
+}
+
 static bool is_size(const json_t *value)
 {
     return json_is_null(value) || is_positive(value);
@@ -204,6 +214,7 @@ static const struct field {
      "\"model\"; the weights of an encoder start a new model, they are none"},
     {"kind", OF_ENCODER, true, is_encoder_kind, "\"encoder\""},
     {"architecture", OF_MODEL, true, is_architecture, "\"unet-resnet50\""},
+    {"architecture", OF_ENCODER, false, is_encoder_architecture, "\"resnet50\""},
     {"classes", OF_MODEL, true, is_classes,
      "2 to 255 objects, each with a name, a value from 0 to 65535, both its own, and perhaps a "
      "color like \"#ff8000\""},
@@ -213,6 +224,7 @@ static const struct field {
      "null or [mean, deviation], numbers from 0 to 1, the deviation above 0"},
     {"intensity", OF_MODEL, false, is_intensity,
      "null or an object with the numbers offset and scale, scale above 0"},
+    {"intensity_rule", OF_MODEL, false, is_intensity_rule, "null, \"volume\" or \"norms\""},
     {"pixel_nm", OF_MODEL, false, is_size, "null or a number above 0"},
     {"precision", OF_MODEL, false, is_precision, "\"f32\""},
     {"base", OF_BOTH, false, is_base,

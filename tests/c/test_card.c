@@ -87,6 +87,7 @@ static void every_known_field_is_accepted_in_its_range(void)
         "\"threshold\":0.25",
         "\"norms\":[0.57571,0.12765]",
         "\"intensity\":{\"offset\":-3,\"scale\":0.01,\"dtype\":\"uint8\"}",
+        "\"intensity_rule\":\"norms\"",
         "\"pixel_nm\":4.6",
         "\"pixel_nm\":null",
         "\"precision\":\"f32\"",
@@ -142,6 +143,7 @@ static void a_wrong_field_is_named_with_its_value(void)
         {"intensity", "{\"offset\":1}"},
         {"intensity", "{\"offset\":0,\"scale\":-1}"},
         {"intensity", "5"},
+        {"intensity_rule", "\"other\""},
         {"pixel_nm", "0"},
         {"pixel_nm", "-4"},
         {"precision", "\"f64\""},
@@ -352,6 +354,12 @@ static void the_base_comes_from_the_encoder_whose_weights_it_is(void)
     CHECK(!strstr(text, "base") && !strstr(text, "norms"));
     CHECK_EQ(card_set_base(&whole, card, "{\"kind\":\"encoder\"}", "w"), CEM_EFORMAT);
     CHECK(strstr(error_line(), "'w': the card's format is missing"));
+    CHECK_EQ(card_set_base(&whole, card,
+                           "{\"format\":\"napari-cem\",\"version\":1,\"kind\":\"encoder\","
+                           "\"architecture\":\"vgg\"}",
+                           "w"),
+             CEM_EFORMAT);
+    CHECK(strstr(error_line(), "the card's architecture is \"vgg\", must be \"resnet50\""));
     card_free(card);
 }
 
