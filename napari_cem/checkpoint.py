@@ -12,6 +12,7 @@ nobody would notice.  :mod:`napari_cem.archive` says why a checkpoint cannot run
 
 from __future__ import annotations
 
+import io
 import os
 import re
 from collections.abc import Mapping
@@ -26,7 +27,15 @@ from napari_cem.archive import open_archive
 from napari_cem.pickled import Placeholder, shown
 from napari_cem.torch_objects import Tensor
 
-__all__ = ["BLOCKS", "PREFIXES", "Checkpoint", "decoder_shapes", "encoder_shapes", "read"]
+__all__ = [
+    "BLOCKS",
+    "PREFIXES",
+    "Checkpoint",
+    "decoder_shapes",
+    "encoder_shapes",
+    "read",
+    "read_stream",
+]
 
 PREFIXES = (
     "module.encoder_q.",
@@ -252,6 +261,29 @@ def _converted(name: str, array: NDArray[Any]) -> NDArray[Any]:
     return array
 
 
+def read_stream(stream: io.BufferedIOBase) -> Checkpoint:
+    """As `read`, from an open binary file; the text of an error does not name it.
+
+    Parameters
+    ----------
+    stream : binary file
+        Seekable; read from its begin.
+    """
+    archive = open_archive(stream)
+    state = _state_dict(archive.content)
+    whole = [p for p in ("", "module.") if f"{p}decoder.blocks.0.conv1.0.weight" in state]
+    widths: tuple[int, ...] = ()
+    outputs = 0
+    if whole:
+        wanted, widths, outputs = _find_model(state, whole[0])
+    else:
+        wanted = _find_encoder(state)
+    norms = _norms(archive.content)
+    arrays = archive.tensors(wanted)
+    tensors = {name: _converted(name, array) for name, array in arrays.items()}
+    return Checkpoint(tensors, norms, outputs, widths)
+
+
 def read(path: str | os.PathLike[str]) -> Checkpoint:
     """Reads the weights of a ResNet-50 encoder, or of a whole U-Net, from a PyTorch checkpoint.
 
@@ -275,18 +307,6 @@ def read(path: str | os.PathLike[str]) -> Checkpoint:
     """
     with Path(path).open("rb") as stream:
         try:
-            archive = open_archive(stream)
-            state = _state_dict(archive.content)
-            whole = [p for p in ("", "module.") if f"{p}decoder.blocks.0.conv1.0.weight" in state]
-            widths: tuple[int, ...] = ()
-            outputs = 0
-            if whole:
-                wanted, widths, outputs = _find_model(state, whole[0])
-            else:
-                wanted = _find_encoder(state)
-            norms = _norms(archive.content)
-            arrays = archive.tensors(wanted)
-            tensors = {name: _converted(name, array) for name, array in arrays.items()}
+            return read_stream(stream)
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from None
-    return Checkpoint(tensors, norms, outputs, widths)

@@ -18,7 +18,7 @@ The instructions are decoded by :mod:`pickletools` of the standard library, whic
 from __future__ import annotations
 
 import pickletools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, BinaryIO
 
 __all__ = ["Builder", "Machine", "Placeholder", "load", "shown"]
@@ -61,6 +61,13 @@ class Placeholder:
         return f"{shown(self.module)}.{shown(self.name)}"
 
 
+def _instructions(stream: BinaryIO) -> Iterator[tuple[pickletools.OpcodeInfo, Any, int | None]]:
+    try:
+        yield from pickletools.genops(stream)
+    except ValueError as error:
+        raise ValueError(f"its pickle is damaged: {shown(str(error))}") from None
+
+
 Builder = Callable[["Machine", tuple[Any, ...]], object]
 """Makes plain data from the arguments that the file gives to one known name."""
 
@@ -89,7 +96,7 @@ class Machine:
     def run(self, stream: BinaryIO) -> object:
         """Obeys the instructions of `stream` up to the first STOP and returns what they made."""
         try:
-            for code, argument, _ in pickletools.genops(stream):
+            for code, argument, _ in _instructions(stream):
                 self.spend(1)
                 if code.name == "STOP":
                     break

@@ -307,6 +307,12 @@ def test_a_malformed_pickle_is_a_value_error(data):
         unpickled(data)
 
 
+def test_what_the_decoder_says_of_damage_is_cut_to_a_short_line():
+    with pytest.raises(ValueError, match="its pickle is damaged: could not convert") as caught:
+        unpickled(b"F" + b"x" * 5000 + b"\n.")
+    assert len(str(caught.value)) < 200
+
+
 def test_an_integer_beyond_reason_is_refused():
     with pytest.raises(ValueError, match="integer of 80001 bits"):
         unpickled(pickle.dumps(1 << 80000))
