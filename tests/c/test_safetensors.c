@@ -184,6 +184,25 @@ static void a_damaged_header_is_refused_with_the_reason(void)
     CHECK_EQ(memory_live(), live);
 }
 
+static void the_message_is_one_line_of_utf8_whatever_the_name_is(void)
+{
+    char header[512] = "{\"\\u001b[2J\\n", *end = header + strlen(header);
+    struct safetensors *file = NULL;
+
+    for (int i = 0; i < 60; i++) end += sprintf(end, "\xc3\xa9");
+    strcpy(end, "\":1}");
+    CHECK_EQ(parse(&file, header, 0), CEM_EFORMAT);
+    CHECK(strstr(error_line(), "'?[2J \xc3\xa9\xc3\xa9"));
+    for (const char *c = error_line(); *c; c++) {
+        CHECK((unsigned char)*c >= ' ');
+        if (*c == '\xc3') CHECK(*++c == '\xa9');
+        else CHECK((unsigned char)*c < 0x7f);
+    }
+    CHECK_EQ(error_set(CEM_EFILE, "%s", "a\xc3\xa9 \xff\xed\xa0\x80 \xf0\x9f\x94\xac \xe2\x82"),
+             CEM_EFILE);
+    CHECK(strcmp(error_line(), "a\xc3\xa9 ???? \xf0\x9f\x94\xac ??") == 0);
+}
+
 static void a_deeply_nested_header_is_refused(void)
 {
     enum { DEPTH = 1 << 20 };
@@ -426,6 +445,7 @@ int main(void)
     RUN(every_tensor_is_aligned_in_the_file_too);
     RUN(a_file_cut_at_any_byte_is_refused);
     RUN(a_damaged_header_is_refused_with_the_reason);
+    RUN(the_message_is_one_line_of_utf8_whatever_the_name_is);
     RUN(a_deeply_nested_header_is_refused);
     RUN(other_types_are_kept_with_their_size);
     RUN(a_tensor_that_lies_askew_in_the_file_is_aligned_in_memory);
