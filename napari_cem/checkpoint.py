@@ -251,6 +251,8 @@ def _norms(content: object) -> tuple[float, float] | None:
 def _converted(name: str, array: NDArray[Any]) -> NDArray[Any]:
     """`array` as the model keeps it, checked for values that no network has."""
     if name.endswith("num_batches_tracked"):
+        if array < 0:
+            raise ValueError(f"{name} has a count below 0")
         return array.astype(np.int64)
     with np.errstate(over="ignore"):
         array = array.astype(np.float32, copy=False)

@@ -15,7 +15,7 @@ import pytest
 from checkpoints import small, write_stream, write_zip
 from safetensors.numpy import load_file
 
-from napari_cem import download, weights
+from napari_cem import _core, download, weights
 
 FILE = weights.KNOWN["cem1.5m"].files[0]
 
@@ -419,12 +419,11 @@ def test_a_download_without_room_names_the_file_and_keeps_what_came(server, cach
 
 @pytest.mark.parametrize("outputs", [1, 2, 4])
 def test_a_whole_unet_becomes_a_model_that_the_core_loads(tmp_path, outputs):
-    core = pytest.importorskip("napari_cem._core")
     widths = (32, 24, 16, 8, 8)
     content = checkpoints.unet(outputs, widths)
     source = write_zip(tmp_path / "unet.pth", content)
     path = weights.import_file(source, tmp_path / "model.safetensors")
-    model = core.Model.load(str(path))
+    model = _core.Model.load(str(path))
     card = json.loads(model.card())
     assert model.classes == max(2, outputs)
     assert model.outputs == (1 if outputs < 3 else outputs)
@@ -441,10 +440,9 @@ def test_a_whole_unet_becomes_a_model_that_the_core_loads(tmp_path, outputs):
 
 
 def test_the_core_loads_an_imported_encoder(tmp_path):
-    core = pytest.importorskip("napari_cem._core")
     content = checkpoints.torchvision()
     path = weights.import_file(write_zip(tmp_path / "a.pth", content), tmp_path / "w.safetensors")
-    model = core.Model(classes=2)
+    model = _core.Model(classes=2)
     model.load_encoder(str(path))
     for index, (name, _) in enumerate(model.tensors()):
         if name.startswith("encoder."):
