@@ -18,7 +18,7 @@ SCRATCH = "scratch"
 LOGITS = 1
 BLOCK = 8
 # Okabe and Ito's colours, told apart by colour-blind readers too.
-COLORS = ("#404040", "#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7")
+COLORS = ("#000000", "#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7")
 
 
 def class_entries(classes: Sequence[Any] | dict[int, str]) -> list[dict[str, Any]]:
