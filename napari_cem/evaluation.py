@@ -133,7 +133,7 @@ def listed(values: set[int]) -> str:
 
 def ratio(numerator: float, denominator: float) -> float:
     """The quotient, NaN for 0 / 0."""
-    return numerator / denominator if denominator else float("nan")
+    return float(numerator / denominator) if denominator else float("nan")
 
 
 def scores_of(name: str, counts: np.ndarray) -> ClassScores:

@@ -172,14 +172,8 @@ def make_trainer(plan: Plan, model: Model) -> Trainer:
 def train(trainer: Trainer, plan: Plan, progress: Callable[[Report], None] | None) -> Report | None:
     """Runs the budget, saving the state of training now and then; the last report."""
     last, saved = None, time.monotonic()
-    steps = plan.steps
-    if steps is not None and plan.resume:
-        steps -= trainer.step
-        if steps < 1:
-            raise ValueError(
-                f"{plan.checkpoint} has {trainer.step} steps already; give more with --steps"
-            )
-    for last in trainer.run(steps, plan.seconds):
+    budget = {"until" if plan.resume else "steps": plan.steps}
+    for last in trainer.run(seconds=plan.seconds, **budget):
         if progress:
             progress(last)
         if plan.checkpoint and time.monotonic() - saved > CHECKPOINT_SECONDS:

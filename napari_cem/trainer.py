@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,98 +15,18 @@ from napari_cem.images import Volume, open_labels, open_volume
 from napari_cem.intensity import EightBit, Intensity, Measured, from_norms, measure
 from napari_cem.labels import check_classes, check_shapes, check_values, merge, survey
 from napari_cem.model import Model
+from napari_cem.training import (
+    RECIPES,
+    SECONDS,
+    Budget,
+    Report,
+    Source,
+    choice,
+    core_options,
+    plain,
+)
 
-RECIPES = {"interactive": 0, "cem500k": 1}
-OPTIMIZERS = {"adamw": 0, "sgd": 1}
-SCHEDULES = {"constant": 0, "onecycle": 1, "poly": 2, "multistep": 3}
-FREEZE = {"none": 0, "layer1": 1, "layer2": 2, "layer3": 3, "layer4": 4, "all": 5}
 EVALUATE_EVERY = 10
-SECONDS = 60.0
-
-
-@dataclass(frozen=True)
-class Report:
-    """How far a training is.
-
-    Attributes
-    ----------
-    step : int
-        Whole steps done.
-    loss : float
-        Of the last step.
-    held_out_iou : dict of str to float, or None
-        IoU of each class on the held-out strokes at the last evaluation, without the classes of
-        which none is held out; None while nothing was measured.
-    held_out : int
-        Held-out annotated pixels; 0 if there are too few strokes to spare any.
-    seconds : float
-        Since the run began.
-    steps_per_second : float
-        Of this run.
-    learning_rate : float
-        Of the last step.
-    """
-
-    step: int
-    loss: float
-    held_out_iou: dict[str, float] | None
-    held_out: int
-    seconds: float
-    steps_per_second: float
-    learning_rate: float
-
-
-@dataclass(frozen=True)
-class Source:
-    """A volume that was added: what the card says about it."""
-
-    sha256: str
-    shape: tuple[int, ...]
-    dtype: str
-    offset: float
-    scale: float
-    counts: dict[int, int]
-    quantiles: tuple[float, ...]
-
-    def as_dict(self) -> dict[str, Any]:
-        """For the card."""
-        return {
-            "sha256": self.sha256,
-            "shape": list(self.shape),
-            "dtype": self.dtype,
-            "offset": self.offset,
-            "scale": self.scale,
-            "labels": {str(value): count for value, count in self.counts.items()},
-        }
-
-
-def choice(name: str, value: Any, choices: dict[str, int]) -> int:
-    """The core's number of a named choice; ValueError for another name."""
-    if value not in choices:
-        raise ValueError(f"{name} is {value!r}; it must be one of {', '.join(choices)}")
-    return choices[value]
-
-
-def core_options(options: dict[str, Any], recipe: int) -> dict[str, Any]:
-    """Options with names for choices and sequences for arrays, as the core takes them."""
-    named = {"optimizer": OPTIMIZERS, "schedule": SCHEDULES, "freeze": FREEZE}
-    known = _core.trainer_defaults(recipe)
-    for name in options:
-        if name not in known and name not in named:
-            offered = ", ".join(sorted({*known, *named} - {"reserved", "recipe", "first_stage"}))
-            raise ValueError(f"there is no option {name}; there are {offered}")
-    made = {}
-    for name, value in options.items():
-        if name in named and value is not None:
-            number = choice(name, value, named[name])
-            made["first_stage" if name == "freeze" else name] = number
-        elif name == "class_weights" and value is not None:
-            made[name] = np.ascontiguousarray(value, np.float64)
-        elif name == "milestones" and value is not None:
-            made[name] = np.ascontiguousarray(value, np.int64)
-        elif value is not None:
-            made[name] = value
-    return made
 
 
 class Trainer:
@@ -273,6 +192,7 @@ class Trainer:
         self,
         steps: int | None = None,
         seconds: float | None = None,
+        until: int | None = None,
         evaluate_every: int = EVALUATE_EVERY,
     ) -> Iterator[Report]:
         """Trains until the budget is spent, then commits: the model holds the best state.
@@ -282,8 +202,10 @@ class Trainer:
         steps : int, optional
             Steps to do.
         seconds : float, optional
-            Time to spend; at least one step is done. By default 60 s, or for the recipe cem500k
-            what is left of the schedule's ``steps``.
+            Time to spend; at least one step is done. Without any budget it is 60 s, or for the
+            recipe cem500k ``until`` the end of the schedule.
+        until : int, optional
+            Number of the step to end with, counting those before `save` and `load`.
         evaluate_every : int
             Steps between measurements on the held-out strokes.
 
@@ -297,24 +219,27 @@ class Trainer:
         Cancelled
             If `cancel` was called. The model is then unchanged; `commit` takes what there is.
         """
-        if steps is None and seconds is None:
-            seconds = SECONDS if self.recipe == "interactive" else None
-            left = self.options["steps"] - self.step
-            steps = None if seconds else max(1, left)
-        if (steps is not None and steps < 1) or (seconds is not None and not seconds > 0):
-            raise ValueError(f"steps is {steps}, seconds is {seconds}; both must be more than 0")
+        budget = Budget(steps, seconds, until)
+        if budget == Budget():
+            schedule = self.options["steps"]
+            budget = (
+                Budget(None, SECONDS) if self.recipe == "interactive" else Budget(until=schedule)
+            )
         counted = merge([source.counts for source in self.sources.values()])
         check_values(counted, "what is annotated", self.dense)
         start, done = time.monotonic(), 0
-        while (steps is None or done < steps) and (
-            seconds is None or done == 0 or time.monotonic() - start < seconds
-        ):
+        self.step = self._core.step(0)["step"]
+        if budget.until is not None and self.step >= budget.until:
+            raise ValueError(
+                f"{self.step} steps are done already; ask for more than {budget.until}"
+            )
+        while budget.allows(done, self.step, time.monotonic() - start):
             report = self._core.step(1)
             self.step, done = report["step"], done + 1
             if report["held_out"] and self.step % evaluate_every == 0:
                 self._iou = self._evaluate()
             yield self._report(report, time.monotonic() - start, done)
-        if done and self.step % evaluate_every and report["held_out"]:
+        if self.step % evaluate_every and report["held_out"]:
             self._iou = self._evaluate()
         self.commit()
 
@@ -353,7 +278,7 @@ class Trainer:
             "intensity_rule": "norms" if self.recipe == "cem500k" else "volume",
             "training": {**options, "recipe": self.recipe, "steps_done": self.step},
             "data": [source.as_dict() for source in self.sources.values()],
-            "version": _core.version(),
+            "library": _core.version(),
         }
         if self._norms is not None:
             fields["norms"] = self._norms
@@ -373,10 +298,3 @@ class Trainer:
     def cancel(self) -> None:
         """Stops the step in progress, from any thread; `run` raises Cancelled."""
         self._core.cancel()
-
-
-def plain(value: Any) -> Any:
-    """An option's value as JSON can hold it."""
-    if isinstance(value, np.ndarray):
-        return value.tolist()
-    return list(value) if isinstance(value, tuple) else value

@@ -20,8 +20,8 @@ def scribbles(depth: int = 3, size: int = SIZE, annotated: int = 0) -> np.ndarra
     """Strokes on slice `annotated` of `cells`: 1 around the disk, 2 in it."""
     labels = np.zeros((depth, size, size), np.uint8)
     s = size / 96
-    for k in range(4):
-        row = int((5 + 3 * k) * s)
+    for k, row in enumerate((8, 13, 64, 80)):
+        row = int(row * s)
         labels[annotated, row : row + 2, int(10 * s) : int(80 * s)] = 1
         row = int((30 + 5 * k) * s)
         labels[annotated, row : row + 2, int(40 * s) : int(56 * s)] = 2

@@ -61,7 +61,8 @@ def test_the_demo_writes_labels_and_a_picture_and_tells_how_good_they_are(
     a, b = labels[slices] == 2, small.truth[slices] == 255
     iou = (a & b).sum() / (a | b).sum()
     assert f"without scribbles: {iou:.3f}" in text
-    width, height = Image.open(out / "demo.png").size
+    with Image.open(out / "demo.png") as image:
+        width, height = image.size
     assert width > 4 * 256 and height > 256
     assert command("demo", "--out", out, "--steps", 3)[0] == 2
     assert (tifffile.imread(out / "membrane.tif") == labels).all()

@@ -96,7 +96,7 @@ def forest(task: Task, threads: int) -> tuple[float, float, float]:
     from sklearn.ensemble import RandomForestClassifier
 
     def features(page: np.ndarray) -> np.ndarray:
-        return multiscale_basic_features(page, sigma_max=16, num_workers=threads)
+        return multiscale_basic_features(page, sigma_max=16)
 
     start = time.perf_counter()
     annotated = np.flatnonzero(task.labels.any(axis=(1, 2)))
