@@ -2,6 +2,8 @@
  * among them. */
 #include "strokes.h"
 
+#include <math.h>
+
 #include <stdbool.h>
 #include <stdlib.h>
 
@@ -136,7 +138,9 @@ int32_t strokes_hold_out(uint8_t *held_out, const int16_t *members, const int64_
 
 /* ---- the threshold ---- */
 
-enum { CANDIDATES = 49 };
+enum { CANDIDATES = 49, ROUNDS = 200 };
+
+static const double NEARLY = 0.9; /* of the best IoU is as good: strokes are a small sample */
 
 static double candidate(int k)
 {
@@ -150,10 +154,11 @@ static double balanced_iou(double hits, double false_alarms)
     return (hits / (1 + false_alarms) + (1 - false_alarms) / (2 - hits)) / 2;
 }
 
-double strokes_threshold(const float *probability, const uint8_t *is_foreground, int64_t count)
+/* Mean IoU of every candidate; false if either kind of pixel is missing. */
+static bool judge_candidates(double iou[CANDIDATES], const float *probability,
+                             const uint8_t *is_foreground, int64_t count)
 {
     int64_t passing[2][CANDIDATES + 1] = {{0}}, totals[2] = {0};
-    double best = -1, threshold = 0.5;
 
     for (int64_t i = 0; i < count; i++) {
         int passed = 0, truth = is_foreground[i] != 0;
@@ -163,12 +168,42 @@ double strokes_threshold(const float *probability, const uint8_t *is_foreground,
     }
     for (int truth = 0; truth < 2; truth++) /* pixels that pass candidate k - 1, at least */
         for (int k = CANDIDATES; k > 0; k--) passing[truth][k - 1] += passing[truth][k];
-    if (!totals[0] || !totals[1]) return threshold;
-    for (int i = 0; i < CANDIDATES; i++) { /* 0.5, 0.48, 0.52, 0.46 ... */
-        int k = CANDIDATES / 2 + (i % 2 ? -1 : 1) * ((i + 1) / 2);
-        double iou = balanced_iou((double)passing[1][k + 1] / (double)totals[1],
-                                  (double)passing[0][k + 1] / (double)totals[0]);
-        if (iou > best) best = iou, threshold = candidate(k);
+    for (int k = 0; k < CANDIDATES && totals[0] && totals[1]; k++)
+        iou[k] = balanced_iou((double)passing[1][k + 1] / (double)totals[1],
+                              (double)passing[0][k + 1] / (double)totals[0]);
+    return totals[0] && totals[1];
+}
+
+double strokes_threshold(const float *probability, const uint8_t *is_foreground, int64_t count,
+                         double share)
+{
+    double iou[CANDIDATES], best = 0, threshold = 0.5, nearest = 2;
+
+    if (!judge_candidates(iou, probability, is_foreground, count)) return threshold;
+    for (int k = 0; k < CANDIDATES; k++) best = iou[k] > best ? iou[k] : best;
+    for (int k = 0; k < CANDIDATES; k++) {
+        double distance = fabs(candidate(k) - (1 - share));
+        if (iou[k] < NEARLY * best || distance >= nearest) continue;
+        nearest = distance;
+        threshold = candidate(k);
     }
     return threshold;
+}
+
+double strokes_share(const int64_t histogram[STROKES_BINS])
+{
+    double share = 0.5;
+
+    for (int round = 0; round < ROUNDS; round++) {
+        double foreground = 0, all = 0;
+        for (int bin = 0; bin < STROKES_BINS; bin++) {
+            double p = (bin + 0.5) / STROKES_BINS;
+            double posterior = share * p / (share * p + (1 - share) * (1 - p));
+            foreground += posterior * (double)histogram[bin];
+            all += (double)histogram[bin];
+        }
+        if (all == 0) return share;
+        share = foreground / all;
+    }
+    return share;
 }

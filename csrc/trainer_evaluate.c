@@ -13,6 +13,7 @@ struct verdicts {
     uint8_t *is_foreground;
     int16_t *truth, *predicted;
     int64_t count;
+    int64_t histogram[STROKES_BINS]; /* of `foreground` over all pixels of the tiles */
 };
 
 static int32_t verdicts_new(struct verdicts *v, int64_t pixels)
@@ -46,6 +47,13 @@ static int32_t prepare_decode(struct trainer *t)
     return engine_new(&t->decode, t->model, &options, t->options.threads);
 }
 
+static int bin_of(float p)
+{
+    int bin = (int)(p * STROKES_BINS);
+
+    return bin < STROKES_BINS ? bin : STROKES_BINS - 1;
+}
+
 /* Appends the held-out pixels of the tile's core, so that each pixel is taken once. */
 static void judge_tile(struct verdicts *v, const struct trainer *t, const struct trainer_tile *tile,
                        const float *logits)
@@ -60,9 +68,10 @@ static void judge_tile(struct verdicts *v, const struct trainer *t, const struct
     for (int64_t row = y.first; row < y.last; row++)
         for (int64_t column = x.first; column < x.last; column++) {
             int64_t at = row * image->stack.width + column, i = v->count;
-            if (!image->held_out[at]) continue;
             predict_probabilities(
                 p, logits + ((row - y.start) * t->side + column - x.start) * outputs, outputs);
+            v->histogram[bin_of(1 - p[0])]++;
+            if (!image->held_out[at]) continue;
             v->foreground[i] = 1 - p[0];
             v->truth[i] = image->labels[at];
             v->is_foreground[i] = image->labels[at] > 0;
@@ -124,8 +133,9 @@ static int32_t keep_best(struct trainer *t, double iou, const struct verdicts *v
     else parameters_copy(&t->best->parameters, &t->model->parameters, t->model->network);
     if (status != CEM_OK) return status;
     t->best_iou = iou;
-    return card_set_threshold(t->best->card,
-                              strokes_threshold(v->foreground, v->is_foreground, v->count));
+    return card_set_threshold(
+        t->best->card,
+        strokes_threshold(v->foreground, v->is_foreground, v->count, strokes_share(v->histogram)));
 }
 
 int32_t trainer_evaluate(double *iou, int64_t *pixels, struct trainer *t,

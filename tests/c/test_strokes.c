@@ -248,26 +248,38 @@ static double mean_iou(const float *probability, const uint8_t *truth, int64_t n
     return both[0] / either[0] / 2 + both[1] / either[1] / 2;
 }
 
-static void the_threshold_has_the_best_balanced_iou_of_all_candidates(void)
+static void the_threshold_is_nearest_to_the_share_among_those_nearly_as_good_as_the_best(void)
 {
     enum { N = 300 };
     for (uint64_t trial = 0; trial < 200; trial++) {
         float probability[N];
         uint8_t truth[N];
-        double found, best;
+        double found, best = 0, share = random_uniform(2, trial, 2 * N);
         for (uint64_t i = 0; i < N; i++) {
             double v = random_uniform(2, trial, 2 * i);
             truth[i] = random_uniform(2, trial, 2 * i + 1) < (trial % 2 ? 0.1 : 0.5);
             probability[i] = (float)(truth[i] ? pow(v, 0.1 * (double)(1 + trial % 20)) : v * v);
         }
-        found = strokes_threshold(probability, truth, N);
-        best = mean_iou(probability, truth, N, found);
-        CHECK(found >= 0.02 && found <= 0.98);
+        found = strokes_threshold(probability, truth, N, share);
+        for (int k = 1; k < 50; k++) best = fmax(best, mean_iou(probability, truth, N, k / 50.0));
+        CHECK(mean_iou(probability, truth, N, found) >= 0.9 * best - 1e-9);
         for (int k = 1; k < 50; k++) {
-            double other = mean_iou(probability, truth, N, k / 50.0);
-            CHECK(other < best + 1e-9);
-            CHECK(other < best - 1e-9 || fabs(k / 50.0 - 0.5) > fabs(found - 0.5) - 1e-9);
+            bool nearer = fabs(k / 50.0 - 1 + share) < fabs(found - 1 + share) - 1e-9;
+            CHECK(!nearer || mean_iou(probability, truth, N, k / 50.0) < 0.9 * best + 1e-9);
         }
+    }
+}
+
+static void the_share_of_a_mixture_is_found_from_balanced_probabilities(void)
+{
+    for (int tenth = 1; tenth < 10; tenth++) {
+        int64_t histogram[STROKES_BINS] = {0};
+        /* likelihoods 2 p and 2 (1 - p): p is the posterior when both weigh the same */
+        for (int bin = 0; bin < STROKES_BINS; bin++) {
+            double p = (bin + 0.5) / STROKES_BINS;
+            histogram[bin] = (int64_t)(1e6 * (tenth * 0.2 * p + (10 - tenth) * 0.2 * (1 - p)));
+        }
+        CHECK(fabs(strokes_share(histogram) - tenth / 10.0) < 0.01);
     }
 }
 
@@ -277,9 +289,9 @@ static void equally_good_thresholds_give_the_one_nearest_a_half(void)
     const float low[4] = {0.01f, 0.09f, 0.31f, 0.4f};
     const uint8_t truth[4] = {0, 0, 1, 1};
 
-    CHECK(strokes_threshold(apart, truth, 4) == 0.5);
-    CHECK(strokes_threshold(high, truth, 4) == 0.66);
-    CHECK(strokes_threshold(low, truth, 4) == 0.3);
+    CHECK(strokes_threshold(apart, truth, 4, 0.5) == 0.5);
+    CHECK(strokes_threshold(high, truth, 4, 0.5) == 0.66);
+    CHECK(strokes_threshold(low, truth, 4, 0.5) == 0.3);
 }
 
 static void a_pixel_at_the_threshold_is_foreground(void)
@@ -287,10 +299,10 @@ static void a_pixel_at_the_threshold_is_foreground(void)
     const float probability[5] = {0.1f, 0.5f, 0.505f, 0.7f, 0.7f};
     const uint8_t truth[5] = {0, 0, 1, 1, 1};
 
-    CHECK(strokes_threshold(probability, truth, 5) == 0.52); /* 0.5 would let 0.5 pass */
+    CHECK(strokes_threshold(probability, truth, 5, 0.5) == 0.52); /* 0.5 would let 0.5 pass */
 }
 
-static void the_share_of_the_foreground_does_not_move_the_threshold(void)
+static void how_much_was_painted_does_not_move_the_threshold(void)
 {
     enum { N = 2000 };
     float probability[N];
@@ -301,10 +313,10 @@ static void the_share_of_the_foreground_does_not_move_the_threshold(void)
         truth[i] = i % 2 == 1;
         probability[i] = (float)(i / 2 % 100) / 200 + (truth[i] ? 0.35f : 0);
     }
-    balanced = strokes_threshold(probability, truth, N);
+    balanced = strokes_threshold(probability, truth, N, 0.5);
     for (int i = 0; i < N; i++) /* a tenth of the foreground, as probable as all of it */
         if (truth[i] && i >= 200) truth[i] = 0, probability[i] -= 0.35f;
-    CHECK(strokes_threshold(probability, truth, N) == balanced);
+    CHECK(strokes_threshold(probability, truth, N, 0.5) == balanced);
 }
 
 static void without_both_kinds_of_pixels_the_threshold_is_a_half(void)
@@ -312,9 +324,9 @@ static void without_both_kinds_of_pixels_the_threshold_is_a_half(void)
     const float probability[3] = {0.1f, 0.2f, 0.3f};
     const uint8_t none[3] = {0, 0, 0}, all[3] = {1, 1, 1};
 
-    CHECK(strokes_threshold(probability, none, 3) == 0.5);
-    CHECK(strokes_threshold(probability, all, 3) == 0.5);
-    CHECK(strokes_threshold(probability, all, 0) == 0.5);
+    CHECK(strokes_threshold(probability, none, 3, 0.5) == 0.5);
+    CHECK(strokes_threshold(probability, all, 3, 0.5) == 0.5);
+    CHECK(strokes_threshold(probability, all, 0, 0.5) == 0.5);
 }
 
 int main(void)
@@ -329,10 +341,11 @@ int main(void)
     RUN(a_class_with_three_strokes_means_that_none_is_held_out);
     RUN(the_choice_depends_on_the_seed_alone);
     RUN(a_failed_allocation_is_a_status);
-    RUN(the_threshold_has_the_best_balanced_iou_of_all_candidates);
+    RUN(the_threshold_is_nearest_to_the_share_among_those_nearly_as_good_as_the_best);
+    RUN(the_share_of_a_mixture_is_found_from_balanced_probabilities);
     RUN(equally_good_thresholds_give_the_one_nearest_a_half);
     RUN(a_pixel_at_the_threshold_is_foreground);
-    RUN(the_share_of_the_foreground_does_not_move_the_threshold);
+    RUN(how_much_was_painted_does_not_move_the_threshold);
     RUN(without_both_kinds_of_pixels_the_threshold_is_a_half);
     return CHECK_DONE();
 }
