@@ -175,12 +175,15 @@ c-tests: $(PROGRAMS:%=build/plain/%) $(FUZZERS:%=build/plain/%)
 
 RUN_asan := ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1 UBSAN_OPTIONS=print_stacktrace=1 \
   LSAN_OPTIONS=suppressions=tests/c/lsan.supp:print_suppressions=0
-RUN_tsan := TSAN_OPTIONS=suppressions=tests/c/tsan.supp:halt_on_error=1
+RUN_tsan := TSAN_OPTIONS=suppressions=tests/c/tsan.supp:halt_on_error=1:die_after_fork=0
+# The programs that use threads.
+THREADED := $(filter test_kernels test_pool test_predict test_trainer,$(PROGRAMS))
 sanitize: $(VENV)/build
 	@$(MAKE) --no-print-directory -j2 $(PROGRAMS:%=build/asan/%) $(FUZZERS:%=build/asan/%) \
-	  $(PROGRAMS:%=build/tsan/%)
+	  $(THREADED:%=build/tsan/%)
 	@for program in $(filter test_%,$(PROGRAMS)); do \
-	  echo "asan $$program"; $(RUN_asan) build/asan/$$program || exit 1; \
+	  echo "asan $$program"; $(RUN_asan) build/asan/$$program || exit 1; done
+	@for program in $(THREADED); do \
 	  echo "tsan $$program"; $(RUN_tsan) build/tsan/$$program || exit 1; done
 	@for name in $(FUZZERS:_fuzzer=); do \
 	  echo "asan $$name corpus"; \
