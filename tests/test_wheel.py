@@ -19,6 +19,8 @@ ROOT = Path(__file__).parent.parent
 
 pytestmark = pytest.mark.long
 
+GLIBC = [f"lib{name}" for name in ("m.so.6", "dl.so.2", "pthread.so.0", "rt.so.1", "util.so.1")]
+
 # Without NumPy and without the extension: what Java has to do, too.
 LIBRARY_ALONE = """
 import ctypes, struct
@@ -85,7 +87,9 @@ def bare_root(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     ignored = shutil.ignore_patterns("site-packages", "dist-packages", "test", "__pycache__")
     shutil.copytree(standard, root / standard.relative_to("/"), ignore=ignored)
     ctypes = next(standard.glob("lib-dynload/_ctypes.*"))
-    copy_in(root, {python, *libraries([python, ctypes])})
+    found = libraries([python, ctypes])
+    glibc = next(path for path in found if path.name == "libc.so.6").parent
+    copy_in(root, {python, *found, *(glibc / name for name in GLIBC)})
     (root / "python").symlink_to(python)
     shutil.copytree(ROOT / "build" / "native" / "linux-x86_64", root / "native")
     return root
