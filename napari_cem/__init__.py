@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from napari_cem.intensity import Intensity, measure
     from napari_cem.model import Model
     from napari_cem.segmentation import segment
-    from napari_cem.trainer import Report, Trainer
+    from napari_cem.trainer import Trainer
+    from napari_cem.training import Report
 
     __version__: str
 
@@ -48,7 +49,7 @@ _HOMES = {
     "Cancelled": "_core",
     "Intensity": "intensity",
     "Model": "model",
-    "Report": "trainer",
+    "Report": "training",
     "Scores": "evaluation",
     "Trainer": "trainer",
     "evaluate": "evaluation",

@@ -151,10 +151,10 @@ def stepper(reporter: Reporter, seconds: float | None, steps: int | None) -> Cal
         if report.held_out_iou:
             figures["iou"] = round(sum(report.held_out_iou.values()) / len(report.held_out_iou), 3)
         if steps is None and seconds is not None:
-            done, total, unit = min(int(report.seconds), int(seconds)), int(seconds), "s"
+            done = min(int(report.seconds), int(seconds))
+            reporter.progress("training", done, int(seconds), "s", **figures)
         else:
-            done, total, unit = report.step, steps, "step"
-        reporter.progress("training", done, total, unit, **figures)
+            reporter.progress("training", report.step, steps, "step", **figures)
 
     return show
 

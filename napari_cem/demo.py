@@ -15,7 +15,8 @@ from napari_cem.evaluation import evaluate
 from napari_cem.images import open_labels, open_volume
 from napari_cem.model import SCRATCH, Model
 from napari_cem.segmentation import segment
-from napari_cem.trainer import Report, Trainer
+from napari_cem.trainer import Trainer
+from napari_cem.training import Report
 from napari_cem.writers import refuse_existing
 
 CLASSES = ("background", "membrane")

@@ -25,7 +25,8 @@ from napari_cem.labels import (
     pair,
 )
 from napari_cem.model import SCRATCH, Model
-from napari_cem.trainer import Report, Trainer
+from napari_cem.trainer import Trainer
+from napari_cem.training import Report
 from napari_cem.writers import refuse_existing
 
 CHECKPOINT_SECONDS = 30.0
@@ -172,8 +173,8 @@ def make_trainer(plan: Plan, model: Model) -> Trainer:
 def train(trainer: Trainer, plan: Plan, progress: Callable[[Report], None] | None) -> Report | None:
     """Runs the budget, saving the state of training now and then; the last report."""
     last, saved = None, time.monotonic()
-    budget = {"until" if plan.resume else "steps": plan.steps}
-    for last in trainer.run(seconds=plan.seconds, **budget):
+    steps, until = (None, plan.steps) if plan.resume else (plan.steps, None)
+    for last in trainer.run(steps, plan.seconds, until):
         if progress:
             progress(last)
         if plan.checkpoint and time.monotonic() - saved > CHECKPOINT_SECONDS:

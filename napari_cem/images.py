@@ -82,7 +82,7 @@ def pixel_type(dtype: Any, name: str) -> np.dtype:
         return np.dtype("float32")
     if dtype.kind in "iu" and dtype.itemsize == 8:
         return np.dtype("float64")
-    native = dtype.newbyteorder("=")
+    native: np.dtype = dtype.newbyteorder("=")
     if native.name not in PIXELS:
         raise ValueError(f"{name} has pixels of type {dtype}; use one of {', '.join(PIXELS)}")
     return native
@@ -103,7 +103,8 @@ class ArrayVolume(Volume):
         self.array = array
         self.name = name
         self.ndim = len(shape)
-        self.shape = (1, *shape) if self.ndim == 2 else shape
+        z, y, x = (1, *shape)[-3:]
+        self.shape = (z, y, x)
         self.dtype = pixel_type(array.dtype, name)
         self.integral = np.dtype(array.dtype).kind in "biu"
 

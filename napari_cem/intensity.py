@@ -91,7 +91,7 @@ def measure(source: Any, slices: int = SLICES) -> Measured:
         page = volume.slice(z)
         check_finite(page, z, volume.name)
         _core.statistics_add(state, page)
-        digest.update(page)
+        digest.update(page.data)
         samples.append(page.ravel()[::step].astype(np.float64))
     found = _core.statistics_get(state)
     if found["minimum"] == found["maximum"]:

@@ -149,7 +149,8 @@ class Model:
     @property
     def card(self) -> dict[str, Any]:
         """What is known about the model (docs/formats.md), a copy."""
-        return json.loads(self.core.card())
+        card: dict[str, Any] = json.loads(self.core.card())
+        return card
 
     def update_card(self, **fields: Any) -> None:
         """Sets fields of the card; None removes one.
@@ -164,7 +165,8 @@ class Model:
     @property
     def class_entries(self) -> list[dict[str, Any]]:
         """Name, label value and colour of each class, background first."""
-        return self.card["classes"]
+        entries: list[dict[str, Any]] = self.card["classes"]
+        return entries
 
     @property
     def classes(self) -> list[str]:
@@ -180,7 +182,7 @@ class Model:
         """SHA-256 of the weights and of the card."""
         digest = hashlib.sha256(self.core.card().encode())
         for index in range(len(self.core.tensors())):
-            digest.update(np.ascontiguousarray(self.core.tensor_get(index)))
+            digest.update(self.core.tensor_get(index).data)
         return digest.hexdigest()
 
     def predict(
@@ -264,7 +266,8 @@ class Model:
             (y, x) or (z, y, x): by the card's threshold, or without one the likeliest class.
         """
         if probabilities.ndim == 3:
-            return self.classify_slices(probabilities[None])[0]
+            single: np.ndarray = self.classify_slices(probabilities[None])[0]
+            return single
         return self.classify_slices(probabilities.swapaxes(0, 1))
 
     def classify_slices(self, probabilities: np.ndarray) -> np.ndarray:

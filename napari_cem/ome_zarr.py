@@ -33,7 +33,8 @@ def read(path: Path) -> tuple[Any, float, float]:
     if isinstance(node, zarr.Array):
         return node, 0.0, 0.0
     try:
-        image = node.attrs.get("ome", node.attrs)["multiscales"][0]
+        attributes: Any = node.attrs.asdict()
+        image = attributes.get("ome", attributes)["multiscales"][0]
         level = image["datasets"][0]
         return node[level["path"]], *sizes_of(image, level)
     except (KeyError, IndexError, TypeError, AttributeError) as error:
@@ -45,7 +46,7 @@ def read(path: Path) -> tuple[Any, float, float]:
 def sizes_of(image: dict[str, Any], level: dict[str, Any]) -> tuple[float, float]:
     """Pixel size and distance of slices in nanometres; 0 where the metadata does not say."""
     steps = level.get("coordinateTransformations", [])
-    scale = next((step["scale"] for step in steps if step.get("type") == "scale"), [])
+    scale: list[float] = next((s["scale"] for s in steps if s.get("type") == "scale"), [])
     sizes = {
         axis["name"]: size * NANOMETRES.get(axis.get("unit", ""), 0.0)
         for axis, size in zip(image.get("axes", []), scale, strict=False)
@@ -91,7 +92,11 @@ def create(
         described.append(entry)
     scale = [float(sizes.get(axis) or 1.0) for axis in axes]
     level = {"path": "0", "coordinateTransformations": [{"type": "scale", "scale": scale}]}
-    image = {"name": path.name.split(".")[0], "axes": described, "datasets": [level]}
+    image: dict[str, Any] = {
+        "name": path.name.split(".")[0],
+        "axes": described,
+        "datasets": [level],
+    }
     group.attrs.update({"ome": {"version": "0.5", "multiscales": [image]}, **(attributes or {})})
     small = {"c": 1, "z": 1}
     return group.create_array(

@@ -190,10 +190,8 @@ class Run:
 
 def turned(store: np.ndarray, plane: str, z: int) -> np.ndarray:
     """Slice `z` of the volume, (..., y, x), from the slices of `plane`."""
-    if plane == "xy":
-        return store[z]
-    part = np.moveaxis(store[..., z, :], 0, -2)
-    return part if plane == "xz" else part.swapaxes(-1, -2)
+    part: np.ndarray = store[z] if plane == "xy" else np.moveaxis(store[..., z, :], 0, -2)
+    return part.swapaxes(-1, -2) if plane == "yz" else part
 
 
 def identity(

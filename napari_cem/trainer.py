@@ -164,8 +164,8 @@ class Trainer:
             if z not in counts.slices and first + z not in self._slices:
                 continue
             pixels, page = volume.slice(z), annotated.slice(z)
-            digest.update(pixels)
-            digest.update(page)
+            digest.update(pixels.data)
+            digest.update(page.data)
             self._core.set(first + z, pixels, page, chosen.offset, chosen.scale)
             self._slices.add(first + z)
         self.sources[first] = Source(
@@ -243,7 +243,7 @@ class Trainer:
             self._iou = self._evaluate()
         self.commit()
 
-    def _report(self, report: dict[str, Any], seconds: float, done: int) -> Report:
+    def _report(self, report: Any, seconds: float, done: int) -> Report:
         return Report(
             report["step"], report["loss"], self._iou, report["held_out"], seconds,
             done / max(seconds, 1e-9), report["rate"],

@@ -109,7 +109,7 @@ def core_options(options: dict[str, Any], recipe: int) -> dict[str, Any]:
         if name not in known and name not in named:
             offered = ", ".join(sorted({*known, *named} - {"reserved", "recipe", "first_stage"}))
             raise ValueError(f"there is no option {name}; there are {offered}")
-    made = {}
+    made: dict[str, Any] = {}
     for name, value in options.items():
         if name in named and value is not None:
             number = choice(name, value, named[name])

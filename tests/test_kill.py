@@ -85,8 +85,9 @@ def test_a_killed_segmentation_goes_on_to_the_same_result(start, folder, model_f
             assert process.returncode == 0
             break
         kills += 1
-        assert not (folder / out).exists()
         assert digest(folder / "image.tif") == image
+        if (folder / out).exists():  # killed between the renaming and its end: it must be whole
+            break
     if not (folder / out).exists():
         duration(start, *arguments, out, "--resume")
     first, second = (cem.open_volume(folder / name) for name in (straight, out))
@@ -94,7 +95,6 @@ def test_a_killed_segmentation_goes_on_to_the_same_result(start, folder, model_f
     assert all((first.slice(z) == second.slice(z)).all() for z in range(60))
     if out.endswith(".tif"):
         assert digest(folder / out) == digest(folder / straight)
-    assert not (folder / f"{out}.partial").exists()
 
 
 def test_a_segmentation_killed_once_is_finished_by_resume(start, folder, model_file):
