@@ -161,7 +161,7 @@ const char *cem_model_card(cem_model *model);
  * one.  Unknown fields are kept.  Values that contradict the network are refused. */
 int32_t cem_model_set_card(cem_model *model, const char *json);
 
-/* Tensors of the model, named as in the PyTorch state dict of segmentation_models.pytorch's Unet. */
+/* Tensors of the model, named as in the state dict of segmentation_models.pytorch's Unet. */
 int32_t cem_model_tensors(const cem_model *model);
 
 /* Name (owned by the model) and shape of tensor `index`; `shape` has room for 4, unused sizes are
