@@ -139,7 +139,7 @@ C_LIBS = $(ONEDNN)/lib/libdnnl.so.3 -Wl,-rpath,$(abspath $(ONEDNN)/lib) \
 
 FLAGS_plain := -O2
 FLAGS_asan := -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
-FLAGS_tsan := -O1 -fsanitize=thread
+FLAGS_tsan := -O2 -fsanitize=thread
 FLAGS_fuzz := -O1 -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined \
   -fno-sanitize-recover=undefined
 CC_plain := $(CC)
