@@ -8,6 +8,7 @@ Environment: ``CEM_ONEDNN_ROOT`` names another oneDNN (version 3, with ``include
 than the one of the build requirements; ``CEM_WERROR=1`` makes compiler warnings errors.
 """
 
+import logging
 import os
 import shlex
 import shutil
@@ -77,7 +78,7 @@ def package_file(package: str, ending: str) -> Path:
 
 def run(command: list[str]) -> None:
     """Runs the compiler."""
-    print(command[0], command[-1], flush=True)
+    logging.info("%s %s", command[0], command[-1])
     try:
         failed = subprocess.run(command, check=False).returncode
     except FileNotFoundError:
