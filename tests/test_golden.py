@@ -183,4 +183,4 @@ def test_ten_steps_of_training_go_as_in_pytorch(name: str) -> None:
     if name == "all":
         return  # what AdamW makes of gradients that are all but zero depends on their rounding
     for key in kept:
-        assert formula.deviation(key, state[key], arrays[f"{name}.{key}"]) <= 1e-4, key
+        assert formula.deviation(key, state[key], arrays[f"{name}.{key}"]) <= 1e-3, key
