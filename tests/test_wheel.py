@@ -120,7 +120,8 @@ def test_the_libraries_need_nothing_but_glibc(bare_root: Path) -> None:
     carried = {path.name for path in bare_root.glob("usr/**/*.so*")} | {
         path.name for path in bare_root.glob("lib*/**/*.so*")
     }
-    assert not [name for name in carried if re.match(r"lib(stdc|gcc|gomp|tiff|z\.|jpeg)", name)]
+    # zlib may be there: Debian's Python is linked with it
+    assert not [name for name in carried if re.match(r"lib(stdc|gcc|gomp|tiff|jpeg)", name)]
     assert run_inside(bare_root, LIBRARY_ALONE) == expected()
 
 
