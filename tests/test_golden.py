@@ -15,7 +15,7 @@ from oracle import formula
 from napari_cem import _core
 
 GOLDEN = Path(__file__).parent / "golden"
-PAIR, FOUR = (34, 35), (0, 1, 2, 3)  # images of a batch
+PAIR, FOUR = (10, 11), (52, 53, 54, 55)  # images of a batch
 CLASS_WEIGHTS = np.array([0.1, 1.0, 1.0, 3.0])
 THREADS = 2
 
@@ -103,19 +103,23 @@ def test_logits_are_pytorchs_with_other_decoder_widths() -> None:
 
 
 def step_gradients(trainer: _core.Trainer, model: _core.Model, rate: float) -> dict:
-    """Gradients of a step of plain gradient descent: what it subtracted, over the rate."""
+    """Gradients of a step of plain gradient descent, what it subtracted over the rate, and how
+    far the weights' own rounding may put them off."""
     before = tensors(model)
     trainer.step(1)
     trained = model.copy()
     trainer.commit(trained)
     after = tensors(trained)
-    return {name: (before[name].astype(float) - after[name]) / rate for name in before}
+    return {
+        name: ((old.astype(float) - after[name]) / rate, np.spacing(np.abs(old).max()) / rate)
+        for name, old in before.items()
+    }
 
 
 DESCENT = {
     "optimizer": _core.SGD,
     "schedule": _core.CONSTANT,
-    "learning_rate": 512.0,  # large, so that the difference of the weights has all the digits
+    "learning_rate": 512.0,  # large, so that the difference of the weights has most digits
     "momentum": 0.0,
     "weight_decay": 0.0,
     "threads": THREADS,
@@ -135,9 +139,11 @@ def test_a_step_follows_pytorchs_gradient_in_every_tensor(recipe: str, outputs: 
     expected = {k.removeprefix(case): v for k, v in golden("gradients").items() if case in k}
     del expected["loss"]
     checked = 0
-    for name, gradient in gradients.items():
+    for name, (gradient, rounding) in gradients.items():
         if name in expected and "running" not in name:
-            assert formula.deviation(name, gradient, expected[name]) <= 1e-4, name
+            size = expected[name][0] / gradient.size**0.5  # root mean square
+            off = formula.deviation(name, gradient, expected[name])
+            assert off <= 1e-4 + rounding / size, name
             checked += 1
         elif "running" not in name and "num_batches" not in name:
             assert not gradient.any(), name
@@ -163,6 +169,7 @@ TRACES = {
             "milestones": np.array([3, 6]),
         },
     ),
+    "interactive": (1, {}),
 }
 
 
@@ -170,17 +177,19 @@ TRACES = {
 def test_ten_steps_of_training_go_as_in_pytorch(name: str) -> None:
     outputs, options = TRACES[name]
     model = formula_model(outputs)
-    trainer = dense_trainer(model, FOUR, steps=10, **options)
+    if name == "interactive":
+        trainer = interactive_trainer(model, steps=10, threads=THREADS)
+    else:
+        trainer = dense_trainer(model, FOUR, steps=10, **options)
     reports = [trainer.step(1) for _ in range(10)]
     trainer.commit(model)
 
     arrays = golden("traces")
-    losses = arrays[f"{name}.losses"]
-    np.testing.assert_allclose([r["loss"] for r in reports], losses, rtol=1e-4)
+    losses, rates = arrays[f"{name}.losses"], arrays[f"{name}.rates"]
+    np.testing.assert_allclose([r["loss"] for r in reports], losses, rtol=1e-5)
+    np.testing.assert_allclose([r["rate"] for r in reports], rates, rtol=1e-9)
     state = tensors(model)
     kept = [key for key in state if f"{name}.{key}" in arrays]
     assert len(kept) >= 30
-    if name == "all":
-        return  # what AdamW makes of gradients that are all but zero depends on their rounding
     for key in kept:
-        assert formula.deviation(key, state[key], arrays[f"{name}.{key}"]) <= 1e-3, key
+        assert formula.deviation(key, state[key], arrays[f"{name}.{key}"]) <= 1e-4, key

@@ -1,6 +1,7 @@
-/* Weights, images and labels by formula, and how far a result is from tests/golden/: the twin of
- * tests/oracle/formula.py, which says what the formula is good for.  Run from the repository's
- * root.  Included once, by the test's only file. */
+/* Weights, images and labels by formula, and how far a result is from
+ * tests/golden/: the twin of tests/oracle/formula.py, which says what the
+ * formula is good for.  Run from the repository's root.  Included once, by the
+ * test's only file. */
 #ifndef CEM_GOLDEN_H
 #define CEM_GOLDEN_H
 
@@ -50,7 +51,7 @@ static inline bool golden_ends(const char *name, const char *end)
 static inline void golden_tensor(float *out, const struct network_tensor *tensor)
 {
     const char *name = tensor->name;
-    bool branch = strstr(name, ".bn3.") != NULL;
+    bool branch = strstr(name, ".bn3.") != NULL, middle = strstr(name, ".bn2.") != NULL;
     int64_t count = tensor->count;
 
     if (tensor->rank == 4) {
@@ -59,13 +60,16 @@ static inline void golden_tensor(float *out, const struct network_tensor *tensor
     } else if (golden_ends(name, "running_mean")) {
         golden_uniform(out, name, count, -0.125, 0.125, false);
     } else if (golden_ends(name, "running_var")) {
-        golden_uniform(out, name, count, 0.5, 1.5, false);
+        golden_uniform(out, name, count, 0.0625, 0.25, false);
     } else if (golden_ends(name, "weight")) {
-        golden_uniform(out, name, count, branch ? 0.125 : 0.375, branch ? 0.25 : 0.75, false);
+        double low = branch ? 0.0625 : middle ? 0.375 : 0.25;
+        golden_uniform(out, name, count, low, 2 * low, false);
     } else if (strncmp(name, "segmentation_head", 17) == 0) {
         golden_uniform(out, name, count, -0.5, 0.5, false);
+    } else if (branch) {
+        golden_uniform(out, name, count, 0.25, 0.5, false);
     } else {
-        golden_uniform(out, name, count, branch ? 0.25 : 0.75, branch ? 0.5 : 1.5, true);
+        golden_uniform(out, name, count, middle ? 0.75 : 1, 1.5, true);
     }
 }
 
@@ -106,7 +110,8 @@ static inline int16_t golden_class(uint64_t key, int classes, int64_t y, int64_t
     return (int16_t)((golden_cell(key, y, x) * classes) >> 8);
 }
 
-/* Class of a pixel of the image in place 0 or 1 of a batch when only strokes count; else -1. */
+/* Class of a pixel of the image in place 0 or 1 of a batch when only strokes
+ * count; else -1. */
 static inline int16_t golden_stroke(int place, int classes, int64_t y, int64_t x)
 {
     if (place == 1) return y >= 20 && y < 24 && x >= 8 && x < 41 ? 1 : -1;
@@ -114,15 +119,16 @@ static inline int16_t golden_stroke(int place, int classes, int64_t y, int64_t x
     return y >= 5 && y < 12 && x >= 3 && x < 60 ? 0 : -1;
 }
 
-/* Which entry of a tensor of `count` numbers is sample `i` of its fingerprint. */
+/* Which entry of a tensor of `count` numbers is sample `i` of its fingerprint.
+ */
 static inline int64_t golden_sample(const char *name, int i, int64_t count)
 {
     return random_below(GOLDEN_SEED, golden_stream(name) ^ 2, (uint64_t)i, count);
 }
 
-/* How far a tensor is from its fingerprint, `expected`: the largest difference of the norm,
- * relative to the norm, and of the sampled entries, relative to the largest of them or the tensor's
- * root mean square, whichever is more. */
+/* How far a tensor is from its fingerprint, `expected`: the largest difference
+ * of the norm, relative to the norm, and of the sampled entries, relative to
+ * the largest of them or the tensor's root mean square, whichever is more. */
 static inline double golden_deviation(const char *name, const float *values, int64_t count,
                                       const double expected[1 + GOLDEN_SAMPLES])
 {
@@ -141,7 +147,8 @@ static inline double golden_deviation(const char *name, const float *values, int
     return worst;
 }
 
-/* The numbers called "part.name" in `file`; the test ends if they are not there. */
+/* The numbers called "part.name" in `file`; the test ends if they are not
+ * there. */
 static inline const void *golden_find(const struct safetensors *file, const char *part,
                                       const char *name)
 {

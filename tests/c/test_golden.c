@@ -10,7 +10,7 @@
 
 enum { SIDE = 64, SAMPLES = 2, PIXELS = SIDE * SIDE, THREADS = 2 };
 
-static const uint64_t KEYS[SAMPLES] = {34, 35};
+static const uint64_t KEYS[SAMPLES] = {10, 11};
 static const int32_t WIDTHS[NETWORK_BLOCKS] = {256, 128, 64, 32, 16};
 static const double WEIGHTS[] = {0.1, 1, 1, 3};
 

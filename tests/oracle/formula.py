@@ -3,9 +3,10 @@
 Every number comes from the core's counter-based generator (csrc/random.h) and is the same to the
 last bit on both sides; tests/c/golden.c is this file's twin.  NumPy only.
 
-The scales are chosen so that activations stay of order one through the depth, and so that most
-channels are clearly on or clearly off before their ReLU: a value close to 0 would fall on either
-side of it by rounding alone, and gradients would then differ by more than rounding.
+The scales are chosen so that activations stay of order one and logits depend on every layer, and so
+that most channels are clearly on or clearly off before their ReLU: a value close to 0 would fall on
+either side of it by rounding alone, gradients would then differ by more than rounding, and AdamW
+would blow the difference up.
 """
 
 from __future__ import annotations
@@ -66,7 +67,8 @@ def _signed(name: str, count: int, low: float, high: float) -> np.ndarray:
 def parameter(name: str, shape: tuple[int, ...]) -> np.ndarray:
     """The tensor `name` of the state dict, float32 of `shape`."""
     count = math.prod(shape)
-    branch = ".bn3." in name  # the end of a residual branch, kept small beside the identity
+    branch = ".bn3." in name  # the end of a residual branch: small beside the identity, upwards
+    middle = ".bn2." in name  # in front of a 1x1 convolution and a norm, which cancel what is flat
     if name.endswith("num_batches_tracked"):
         values = np.zeros(1, np.float32)
     elif len(shape) == 4:
@@ -75,13 +77,16 @@ def parameter(name: str, shape: tuple[int, ...]) -> np.ndarray:
     elif name.endswith("running_mean"):
         values = _uniform(name, count, -0.125, 0.125)
     elif name.endswith("running_var"):
-        values = _uniform(name, count, 0.5, 1.5)
+        values = _uniform(name, count, 0.0625, 0.25)
     elif name.endswith("weight"):
-        values = _uniform(name, count, *((0.125, 0.25) if branch else (0.375, 0.75)))
+        low = 0.0625 if branch else 0.375 if middle else 0.25
+        values = _uniform(name, count, low, 2 * low)
     elif name.startswith("segmentation_head"):
         values = _uniform(name, count, -0.5, 0.5)
+    elif branch:
+        values = _uniform(name, count, 0.25, 0.5)
     else:
-        values = _signed(name, count, *((0.25, 0.5) if branch else (0.75, 1.5)))
+        values = _signed(name, count, 0.75 if middle else 1.0, 1.5)
     return values.reshape(shape)
 
 
