@@ -2,10 +2,10 @@
 
 The classifier is what the scribble tools do: scikit-image's multiscale features of a slice and a
 random forest.  Both get the same strokes, and both are judged on slices at least four away from a
-slice with strokes.  The strokes of fly_medulla_fibsem were redrawn after looking
-at the score on those slices and all strokes were checked against the truth, so read the table as a
-comparison of methods on the same strokes, not as an independent test.  Seconds are those from the strokes to a trained model, everything included but
-the reading of the files.
+slice with strokes.  The strokes of fly_medulla_fibsem were redrawn after looking at the score on
+those slices, and all strokes were checked against the truth: read the table as a comparison of
+methods on the same strokes, not as an independent test.  Seconds are those from the strokes to a
+trained model, everything included but the reading of the files.
 
     python tests/benchmarks/few_labels.py [--seconds 10 20 60] [--data FOLDER] [--threads 2]
 """
