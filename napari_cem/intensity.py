@@ -14,11 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from napari_cem import _core
+from napari_cem import _core, contrast
 from napari_cem.images import Volume, open_volume
 
 SLICES = 64
-QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
 @dataclass(frozen=True)
@@ -39,8 +38,8 @@ class Measured:
         The constants.
     low, high : float
         Smallest and largest pixel of the slices that were looked at.
-    quantiles : tuple of float
-        5, 25, 50, 75 and 95 % of the pixels lie below these, in units of what the network sees.
+    contrast : (4, 7) array of float64
+        The mean `contrast.signature` of some slices, in units of what the network sees.
     sha256 : str
         Of the slices that were looked at: two volumes with the same one are taken for equal.
     """
@@ -48,7 +47,7 @@ class Measured:
     intensity: Intensity
     low: float
     high: float
-    quantiles: tuple[float, ...]
+    contrast: np.ndarray
     sha256: str
 
 
@@ -85,14 +84,15 @@ def measure(source: Any, slices: int = SLICES) -> Measured:
     state = _core.statistics_new()
     digest = hashlib.sha256(repr((volume.shape, volume.dtype.name)).encode())
     numbers = volume.sample(slices)
-    step = max(1, round(len(numbers) * volume.shape[1] * volume.shape[2] / 1e6))
-    samples = []
+    looked_at = numbers[:: max(1, len(numbers) // contrast.SLICES)]
+    signatures = []
     for z in numbers:
         page = volume.slice(z)
         check_finite(page, z, volume.name)
         _core.statistics_add(state, page)
         digest.update(page.data)
-        samples.append(page.ravel()[::step].astype(np.float64))
+        if z in looked_at:
+            signatures.append(contrast.signature(page))
     found = _core.statistics_get(state)
     if found["minimum"] == found["maximum"]:
         value = f"{found['minimum']:g}"
@@ -100,12 +100,13 @@ def measure(source: Any, slices: int = SLICES) -> Measured:
             f"every pixel of {volume.name} is {value}; give an image with something in it"
         )
     offset, scale = _core.intensity_measure(state)
-    seen = (np.concatenate(samples) - offset) * scale
+    seen = np.mean(signatures, axis=0) * scale
+    seen[0] -= offset * scale
     return Measured(
         Intensity(offset, scale),
         found["minimum"],
         found["maximum"],
-        tuple(round(float(q), 4) for q in np.quantile(seen, QUANTILES)),
+        seen.round(4),
         digest.hexdigest(),
     )
 
@@ -165,15 +166,12 @@ def as_the_model(volume: Volume, card: dict[str, Any], found: Measured) -> tuple
 
 
 def looks_inverted(card: dict[str, Any], found: Measured) -> bool:
-    """Whether a volume's histogram looks like the mirror image of the training volume's.
-
-    Compared are the five quantiles of what the network sees: they differ by more than 0.05 on
-    average, and by less than half of that once the volume is inverted.
-    """
-    known = (card.get("intensity") or {}).get("quantiles")
-    if not known or len(known) != len(QUANTILES):
+    """Whether a volume's contrast is the mirror image of that of the model's training images."""
+    known = (card.get("intensity") or {}).get("contrast")
+    try:
+        trained = np.asarray(known, np.float64)
+    except (TypeError, ValueError):
         return False
-    trained, seen = np.asarray(known, float), np.asarray(found.quantiles)
-    apart = np.abs(seen - trained).mean()
-    mirrored = np.abs(-seen[::-1] - trained).mean()
-    return bool(apart > 0.05 and mirrored < 0.5 * apart)
+    return trained.shape == found.contrast.shape and contrast.looks_inverted(
+        trained, found.contrast
+    )

@@ -170,7 +170,7 @@ class Trainer:
             self._slices.add(first + z)
         self.sources[first] = Source(
             digest.hexdigest(), volume.shape[3 - volume.ndim :], volume.dtype.name,
-            chosen.offset, chosen.scale, counts.counts, found.quantiles,
+            chosen.offset, chosen.scale, counts.counts, found.contrast,
         )  # fmt: skip
         return first
 
@@ -287,7 +287,7 @@ class Trainer:
                 "offset": first.offset,
                 "scale": first.scale,
                 "dtype": first.dtype,
-                "quantiles": list(first.quantiles),
+                "contrast": first.contrast.tolist(),
             }
         return fields
 

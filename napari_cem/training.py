@@ -58,7 +58,7 @@ class Source:
     offset: float
     scale: float
     counts: dict[int, int]
-    quantiles: tuple[float, ...]
+    contrast: np.ndarray
 
     def as_dict(self) -> dict[str, Any]:
         """For the card."""

@@ -9,6 +9,7 @@ import pytest
 from samples import cells
 
 import napari_cem as cem
+from napari_cem import demo
 from napari_cem.intensity import Intensity, looks_inverted, measure
 
 NARROW = [32, 16, 16, 16, 16]
@@ -174,10 +175,19 @@ def test_padding_and_saturation_do_not_shift_the_intensity():
 
 def test_contrast_that_looks_inverted_is_noticed():
     trained = measure(cells(3))
-    card = {"intensity": {"quantiles": list(trained.quantiles)}}
+    card = {"intensity": {"contrast": trained.contrast.tolist()}}
     assert looks_inverted(card, measure(255 - cells(3)))
     assert not looks_inverted(card, measure(cells(3, seed=5)))
-    assert not looks_inverted({}, measure(255 - cells(3)))
+    for unknown in ({}, {"intensity": None}, {"intensity": {"contrast": [[1], [2, 3]]}}):
+        assert not looks_inverted(unknown, measure(255 - cells(3)))
+
+
+def test_the_contrast_of_real_slices_is_told_from_its_mirror_image():
+    stack = demo.load().image
+    card = {"intensity": {"contrast": measure(stack[::2]).contrast.tolist()}}
+    assert looks_inverted(card, measure(255 - stack[1::2]))
+    assert not looks_inverted(card, measure(stack[1::2]))
+    assert not looks_inverted(card, measure(65535 - 257 * (255 - stack[1::2].astype(np.uint16))))
 
 
 def test_importing_the_package_imports_no_napari_qt_or_torch():
