@@ -194,7 +194,9 @@ int32_t cem_model_tensor_set(cem_model *model, int32_t index, const float *value
     else
         memcpy(model->model->parameters.values + tensor.place, values,
                (size_t)tensor.count * sizeof *values);
-    model->model->parameters.version = model_next_version();
+    if (tensor.layer < model->model->network->encoder)
+        parameters_changed(&model->model->parameters);
+    else model->model->parameters.version = model_next_version();
     return handle_give(&model->handle, CEM_OK);
 }
 
@@ -205,7 +207,9 @@ int32_t cem_predict_defaults(cem_predict_options *options, int64_t size)
     int32_t status = api_size(size, (int64_t)sizeof *options, "cem_predict_options");
 
     if (status == CEM_OK) status = api_need(options, "options");
-    if (status == CEM_OK) *options = (cem_predict_options){.tile = 1024, .halo = 64, .tiles = -1};
+    if (status == CEM_OK)
+        *options = (cem_predict_options){
+            .tile = 1024, .halo = 64, .tiles = -1, .slice = -1, .feature_bytes = (int64_t)1 << 30};
     return status;
 }
 
@@ -225,6 +229,9 @@ static int32_t check_options(const cem_predict_options *o)
     if (o->output != CEM_PROBABILITIES && o->output != CEM_LOGITS)
         return error_set(CEM_EARGUMENT, "output is %d, must be CEM_PROBABILITIES or CEM_LOGITS",
                          (int)o->output);
+    if (o->feature_bytes < 0)
+        return error_set(CEM_EARGUMENT, "feature_bytes is %lld, must not be negative",
+                         (long long)o->feature_bytes);
     return CEM_OK;
 }
 
@@ -261,6 +268,9 @@ int32_t cem_predict(float *out, cem_model *model, const void *pixels, int32_t ty
     o = *options;
     if ((status = api_stack(&stack)) != CEM_OK) return status;
     if ((status = check_options(&o)) != CEM_OK) return status;
+    if (o.slice >= 0 && depth != 1)
+        return error_set(CEM_EARGUMENT, "depth is %lld, must be 1 to keep features of a slice",
+                         (long long)depth);
     if ((status = api_threads(&o.threads)) != CEM_OK) return status;
     if ((status = handle_take(&model->handle)) != CEM_OK) return status;
     status = predict_run(out, model->predictor, model->model, &stack, &o, &model->handle.cancel);

@@ -223,6 +223,11 @@ int32_t cem_trainer_commit(cem_trainer *trainer, cem_model *model)
     return with_model(trainer, model, trainer_commit);
 }
 
+int32_t cem_trainer_snapshot(cem_trainer *trainer, cem_model *model)
+{
+    return with_model(trainer, model, trainer_snapshot);
+}
+
 int32_t cem_trainer_revert(cem_trainer *trainer, cem_model *model)
 {
     return with_model(trainer, model, trainer_revert);

@@ -186,6 +186,9 @@ typedef struct cem_predict_options {
     int64_t tiles;      /* how many tiles to compute; -1 is all that are left [ -1 ] */
     int32_t threads;    /* 0 is cem_cores()                                   [ 0 ] */
     int32_t output;     /* CEM_PROBABILITIES or CEM_LOGITS                    [ 0 ] */
+    int64_t slice;      /* >= 0: the slice's name, under which the encoder's features of its tiles
+                           are kept for the next call; -1 keeps none          [ -1 ] */
+    int64_t feature_bytes; /* cap of what is kept, least recently used first  [ 2^30 ] */
 } cem_predict_options;
 
 int32_t cem_predict_defaults(cem_predict_options *options, int64_t size);
@@ -199,7 +202,10 @@ int64_t cem_predict_tiles(int64_t depth, int64_t height, int64_t width,
  *           logits; only the cores of the tiles asked for are written
  *   pixels  (depth, height, width) of `type`; values that are not finite are refused
  * A slice of any size from 1 pixel up is reflected to a multiple of 32; slices beyond `tile` are
- * cut by a fixed grid.  When cancelled, the tiles finished so far have been written. */
+ * cut by a fixed grid.  When cancelled, the tiles finished so far have been written.
+ * With `slice` there is one slice (depth 1), and as long as the encoder of `model` and `intensity`
+ * stay what they are, later calls with the same name and the same pixels run the decoder alone;
+ * the result has the same bits. */
 int32_t cem_predict(float *out, cem_model *model, const void *pixels, int32_t type, int64_t depth,
                     int64_t height, int64_t width, const cem_intensity *intensity,
                     const cem_predict_options *options);
@@ -299,6 +305,10 @@ int32_t cem_trainer_evaluate(double *iou, int64_t *pixels, cem_trainer *trainer)
 /* Puts the best state (the last one, if none was evaluated) into `model`, with the threshold
  * calibrated on the held-out strokes, and keeps what `model` was. */
 int32_t cem_trainer_commit(cem_trainer *trainer, cem_model *model);
+
+/* Puts the weights of now into `model`, and the threshold if there is one: for looking at a round
+ * in progress.  Commit and revert know nothing of it. */
+int32_t cem_trainer_snapshot(cem_trainer *trainer, cem_model *model);
 
 /* Puts back what `model` was before the last commit, and goes on from there. */
 int32_t cem_trainer_revert(cem_trainer *trainer, cem_model *model);

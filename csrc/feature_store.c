@@ -40,7 +40,7 @@ void feature_store_free(struct feature_store *store)
 static bool same(const struct feature_key *a, const struct feature_key *b)
 {
     return a->encoder == b->encoder && a->image == b->image && a->tile == b->tile &&
-           a->orientation == b->orientation;
+           a->orientation == b->orientation && a->rows == b->rows && a->columns == b->columns;
 }
 
 static struct entry *find(struct feature_store *store, const struct feature_key *key)

@@ -7,10 +7,11 @@
 
 /* What features belong to. */
 struct feature_key {
-    uint64_t encoder;    /* version of the encoder's parameters */
-    int64_t image;       /* the caller's name of the image */
-    int64_t tile;        /* number in its tiling */
-    int32_t orientation; /* 0..7 */
+    uint64_t encoder;      /* version of the encoder's parameters */
+    int64_t image;         /* the caller's name of the image */
+    int64_t tile;          /* number in its tiling */
+    int64_t rows, columns; /* of the tile, where they vary */
+    int32_t orientation;   /* 0..7 */
 };
 
 struct feature_store;

@@ -25,9 +25,14 @@ uint64_t model_next_version(void)
 
 /* ---- parameters ---- */
 
+void parameters_changed(struct parameters *parameters)
+{
+    parameters->version = parameters->encoder = model_next_version();
+}
+
 int32_t parameters_new(struct parameters *out, const struct network *network)
 {
-    struct parameters made = {.version = model_next_version()};
+    struct parameters made = {0};
 
     made.values = memory_new(network->parameters, sizeof *made.values);
     made.batches = memory_new(network->count, sizeof *made.batches);
@@ -35,6 +40,7 @@ int32_t parameters_new(struct parameters *out, const struct network *network)
         parameters_free(&made);
         return CEM_EMEMORY;
     }
+    parameters_changed(&made);
     *out = made;
     return CEM_OK;
 }
@@ -45,6 +51,7 @@ void parameters_copy(struct parameters *to, const struct parameters *from,
     memcpy(to->values, from->values, (size_t)network->parameters * sizeof *to->values);
     memcpy(to->batches, from->batches, (size_t)network->count * sizeof *to->batches);
     to->version = from->version;
+    to->encoder = from->encoder;
 }
 
 void parameters_free(struct parameters *parameters)
@@ -104,7 +111,7 @@ void parameters_draw(struct parameters *parameters, const struct network *networ
             fill(values, tensor.count,
                  tensor.place == layer->gamma || tensor.place == layer->variance ? 1 : 0);
     }
-    parameters->version = model_next_version();
+    parameters_changed(parameters);
 }
 
 /* ---- models ---- */
@@ -302,7 +309,7 @@ static void take_tensors(struct model *model, int count, const struct safetensor
         const struct safetensors_entry *entry = safetensors_find(file, tensor.name);
         memcpy(numbers_of(&model->parameters, &tensor), entry->data, (size_t)entry->bytes);
     }
-    model->parameters.version = model_next_version();
+    parameters_changed(&model->parameters);
 }
 
 /* Opens a file that has a card. */

@@ -9,6 +9,7 @@ struct parameters {
     float *values;    /* (network->parameters), all tensors of the table */
     int64_t *batches; /* (network->count), num_batches_tracked of each layer */
     uint64_t version; /* changes whenever the values do */
+    uint64_t encoder; /* changes whenever the encoder's do */
 };
 
 struct model {
@@ -35,6 +36,9 @@ void model_free(struct model *model);
 /* A version no parameters had before.  Copies keep the version: the same version, the same values.
  */
 uint64_t model_next_version(void);
+
+/* Both versions of `parameters` become new ones. */
+void parameters_changed(struct parameters *parameters);
 
 /* All zeros. */
 int32_t parameters_new(struct parameters *out, const struct network *network);

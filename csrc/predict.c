@@ -9,6 +9,7 @@
 #include "memory.h"
 #include "pixels.h"
 #include "pool.h"
+#include "predict_features.h"
 #include "program.h"
 
 enum { CACHED = 2 };
@@ -26,6 +27,7 @@ struct ready {
 struct predictor {
     struct ready ready[CACHED];
     uint64_t clock;
+    struct feature_predictor features;
 };
 
 int32_t predictor_new(struct predictor **out)
@@ -68,7 +70,9 @@ static void drop(struct ready *ready)
 
 void predictor_free(struct predictor *predictor)
 {
-    for (int i = 0; predictor && i < CACHED; i++) drop(&predictor->ready[i]);
+    if (!predictor) return;
+    for (int i = 0; i < CACHED; i++) drop(&predictor->ready[i]);
+    feature_predictor_free(&predictor->features);
     memory_free(predictor);
 }
 
@@ -262,6 +266,25 @@ static int32_t compute(struct call *call, struct ready *ready, int64_t tiles, in
     return own ? compute_side_by_side(call, tiles, threads) : compute_in_turn(call, tiles, threads);
 }
 
+/* The tiles of one slice, by the decoder alone where the features are known. */
+static int32_t compute_from_features(const struct call *call, struct feature_predictor *features,
+                                     const struct model *model, const cem_predict_options *options,
+                                     int64_t tiles)
+{
+    int32_t status = feature_predictor_prepare(features, model, call->stack, options,
+                                               call->tiling.y.side, call->tiling.x.side);
+
+    for (int64_t tile = call->first; tile < call->first + tiles && status == CEM_OK; tile++) {
+        struct interval y, x;
+        const float *logits;
+        tiling_tile(&y, &x, &call->tiling, tile);
+        status = feature_predictor_run(&logits, features, model, call->stack, options, tile,
+                                       y.start, x.start, call->cancel);
+        if (status == CEM_OK) write_core(call, logits, 0, &y, &x);
+    }
+    return status;
+}
+
 int32_t predict_run(float *out, struct predictor *predictor, const struct model *model,
                     const struct stack *stack, const cem_predict_options *options,
                     const _Atomic int32_t *cancel)
@@ -281,6 +304,8 @@ int32_t predict_run(float *out, struct predictor *predictor, const struct model 
 
     if (tiles <= 0) return CEM_OK;
     call.maps = call.logits || call.outputs > 1 ? call.outputs : 2;
+    if (options->slice >= 0)
+        return compute_from_features(&call, &predictor->features, model, options, tiles);
     status = make_ready(&ready, predictor, model, call.tiling.y.side, call.tiling.x.side,
                         options->threads);
     if (status != CEM_OK) return status;

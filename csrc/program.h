@@ -58,7 +58,7 @@ void program_free(struct program *program);
 /* Packed weights: immutable once they are shared, freed with the last reference. */
 struct packed {
     _Atomic int32_t references;
-    uint64_t version; /* of the parameters they were made from */
+    uint64_t version, encoder; /* of the parameters they were made from */
     char *block;
 };
 

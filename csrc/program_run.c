@@ -32,7 +32,9 @@ int32_t packed_renew(struct packed *packed, const struct program *program,
     struct packing packing = {program, parameters, packed->block, packed->version == 0};
     int32_t status = pool_for(threads, program->op_count, pack_one, &packing);
 
-    if (status == CEM_OK) packed->version = parameters->version;
+    if (status != CEM_OK) return status;
+    packed->version = parameters->version;
+    packed->encoder = parameters->encoder;
     return status;
 }
 

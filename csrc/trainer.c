@@ -15,30 +15,6 @@ enum { CHUNK = 1 << 16 }; /* floats a worker updates at a time */
 
 static const double NORM_MOMENTUM = 0.1; /* of the running statistics, PyTorch's default */
 
-/* ---- engines ---- */
-
-int32_t engine_new(struct engine *engine, const struct model *model,
-                   const struct program_options *options, int threads)
-{
-    int32_t status;
-
-    engine_free(engine);
-    if ((status = program_new(&engine->program, model->network, options, threads)) != CEM_OK ||
-        (status = packed_new(&engine->packed, engine->program, &model->parameters, threads)) !=
-            CEM_OK ||
-        (status = frame_new(&engine->frame, engine->program, threads)) != CEM_OK)
-        engine_free(engine);
-    return status;
-}
-
-void engine_free(struct engine *engine)
-{
-    frame_free(&engine->frame);
-    packed_free(engine->packed);
-    program_free(engine->program);
-    *engine = (struct engine){0};
-}
-
 /* ---- making and ending ---- */
 
 /* The floats that train, in spans of at most CHUNK. */
@@ -118,7 +94,6 @@ int32_t trainer_new(struct trainer **out, const struct model *model,
     t->restated = !options->restatistics || options->recipe != CEM_INTERACTIVE;
     if ((status = copy_options(t, options)) != CEM_OK) goto done;
     if ((status = model_copy(&t->model, model)) != CEM_OK) goto done;
-    t->encoder_version = t->model->parameters.version;
     if ((status = allocate(t)) != CEM_OK) goto done;
     *out = t;
     t = NULL;
@@ -190,7 +165,7 @@ static int32_t prepare_encode(struct trainer *t)
 
     if (t->options.recipe != CEM_INTERACTIVE) return CEM_OK;
     if (t->encode.program && t->encode.program->options.height == t->side &&
-        t->encode.packed->version == t->encoder_version)
+        t->encode.packed->encoder == t->model->parameters.encoder)
         return CEM_OK;
     return engine_new(&t->encode, t->model, &options, t->options.threads);
 }
@@ -311,7 +286,8 @@ static int32_t update(double *rate, struct trainer *t)
     if (status != CEM_OK) return status;
     t->updates++;
     update_statistics(t);
-    t->model->parameters.version = model_next_version();
+    if (t->options.recipe == CEM_INTERACTIVE) t->model->parameters.version = model_next_version();
+    else parameters_changed(&t->model->parameters);
     *rate = job.rate;
     return packed_renew(t->train.packed, t->train.program, &t->model->parameters,
                         t->options.threads);

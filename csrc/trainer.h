@@ -15,10 +15,10 @@
 #include <stdatomic.h>
 
 #include "cem.h"
+#include "engine.h"
 #include "feature_store.h"
 #include "model.h"
 #include "predict.h"
-#include "program.h"
 
 struct trainer_image {
     int64_t key;
@@ -35,13 +35,6 @@ struct trainer_tile {
     int64_t y, x;   /* of its first pixel */
     bool trains;    /* has annotated pixels that are not held out */
     bool held_out;  /* has pixels that are */
-};
-
-/* A program with its weights and memory. */
-struct engine {
-    struct program *program;
-    struct packed *packed;
-    struct frame frame;
 };
 
 /* Floats of the blob [first, last) that train. */
@@ -73,7 +66,6 @@ struct trainer {
     int64_t annotations; /* hash of the labels and held-out strokes `best` belongs to */
 
     bool restated; /* the encoder's statistics are those of the images */
-    uint64_t encoder_version;
     struct feature_store *features;
     struct engine train, encode, decode;
     int16_t *target; /* (batch, side, side) */
@@ -94,6 +86,7 @@ int32_t trainer_step(cem_trainer_report *report, struct trainer *trainer, int64_
 int32_t trainer_evaluate(double *iou, int64_t *pixels, struct trainer *trainer,
                          const _Atomic int32_t *cancel);
 int32_t trainer_commit(struct trainer *trainer, struct model *model);
+int32_t trainer_snapshot(struct trainer *trainer, struct model *model);
 int32_t trainer_revert(struct trainer *trainer, struct model *model);
 int32_t trainer_save(struct trainer *trainer, const char *path);
 int32_t trainer_load(struct trainer **out, const struct model *model,
@@ -124,12 +117,5 @@ int32_t trainer_fill_batch(struct trainer *trainer, const _Atomic int32_t *cance
 int32_t trainer_features(const float **out, struct trainer *trainer,
                          const struct trainer_tile *tile, int orientation,
                          const _Atomic int32_t *cancel);
-
-/* Copies features into the inputs of sample `sample` of an engine. */
-void trainer_place_features(const struct engine *engine, const float *features, int64_t sample);
-
-int32_t engine_new(struct engine *engine, const struct model *model,
-                   const struct program_options *options, int threads);
-void engine_free(struct engine *engine);
 
 #endif

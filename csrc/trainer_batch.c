@@ -35,25 +35,10 @@ static int64_t pick(const struct trainer *t, int64_t *order, int64_t position, i
 
 /* ---- features ---- */
 
-static int64_t feature_floats(const struct engine *encode)
-{
-    const struct program *p = encode->program;
-    int64_t floats = 0;
-
-    for (int i = 0; i < NETWORK_BLOCKS; i++)
-        floats += p->values[p->features[i]].bytes / (int64_t)sizeof(float);
-    return floats;
-}
-
 static int32_t encode_tile(float *out, struct trainer *t, const struct trainer_tile *tile,
                            int orientation, const _Atomic int32_t *cancel)
 {
     const struct program *p = t->encode.program;
-    struct program_run run = {.program = p,
-                              .frame = &t->encode.frame,
-                              .packed = t->encode.packed,
-                              .parameters = &t->model->parameters,
-                              .last = p->phase_count};
     float *image = frame_value(&t->encode.frame, p, p->image);
     float *upright = memory_raw(t->side * t->side, sizeof *upright);
     int32_t status;
@@ -63,43 +48,28 @@ static int32_t encode_tile(float *out, struct trainer *t, const struct trainer_t
                                t->side);
     augment_turn_floats(image, upright, t->side, orientation);
     memory_free(upright);
-    if (status == CEM_OK) status = program_run(&run, t->options.threads, cancel);
-    for (int i = 0; i < NETWORK_BLOCKS && status == CEM_OK; i++) {
-        int64_t bytes = p->values[p->features[i]].bytes;
-        memcpy(out, frame_value(&t->encode.frame, p, p->features[i]), (size_t)bytes);
-        out += bytes / (int64_t)sizeof *out;
-    }
+    if (status == CEM_OK) status = engine_run(&t->encode, t->model, t->options.threads, cancel);
+    if (status == CEM_OK) engine_take_features(out, &t->encode);
     return status;
 }
 
 int32_t trainer_features(const float **out, struct trainer *t, const struct trainer_tile *tile,
                          int orientation, const _Atomic int32_t *cancel)
 {
-    struct feature_key key = {t->encoder_version, t->images[tile->image].key, tile->number,
-                              orientation};
+    struct feature_key key = {.encoder = t->model->parameters.encoder,
+                              .image = t->images[tile->image].key,
+                              .tile = tile->number,
+                              .orientation = orientation};
     float *room;
     int32_t status;
 
     if ((*out = feature_store_find(t->features, &key))) return CEM_OK;
-    if (!(room = feature_store_put(t->features, &key, feature_floats(&t->encode))))
+    if (!(room = feature_store_put(t->features, &key, engine_feature_floats(&t->encode))))
         return CEM_EMEMORY;
     status = encode_tile(room, t, tile, orientation, cancel);
     if (status != CEM_OK) feature_store_drop(t->features, &key);
     *out = room;
     return status;
-}
-
-void trainer_place_features(const struct engine *engine, const float *features, int64_t sample)
-{
-    const struct program *p = engine->program;
-
-    for (int i = 0; i < NETWORK_BLOCKS; i++) {
-        int64_t floats =
-            p->values[p->features[i]].bytes / (int64_t)sizeof *features / p->options.samples;
-        memcpy(frame_value(&engine->frame, p, p->features[i]) + sample * floats, features,
-               (size_t)floats * sizeof *features);
-        features += floats;
-    }
 }
 
 /* ---- the interactive recipe ---- */
@@ -134,7 +104,7 @@ static int32_t fill_interactive(struct trainer *t, int64_t *order, int64_t sampl
     if (!upright) return CEM_EMEMORY;
     status = trainer_features(&features, t, tile, turn, cancel);
     if (status == CEM_OK) {
-        trainer_place_features(&t->train, features, sample);
+        engine_place_features(&t->train, features, sample);
         read_target(upright, t, tile);
         augment_turn_targets(t->target + sample * pixels, upright, t->side, turn);
     }
@@ -262,7 +232,7 @@ static void take_statistics(struct trainer *t, const float *statistics)
             memcpy(t->model->parameters.values + layer->mean, statistics + layer->mean,
                    2 * (size_t)layer->out * sizeof *statistics);
     }
-    t->model->parameters.version = t->encoder_version = model_next_version();
+    parameters_changed(&t->model->parameters);
 }
 
 int32_t trainer_restate(struct trainer *t, const _Atomic int32_t *cancel)

@@ -95,7 +95,7 @@ static int32_t judge(struct verdicts *v, struct trainer *t, const _Atomic int32_
         if (!t->tiles[i].held_out) continue;
         status = trainer_features(&features, t, &t->tiles[i], 0, cancel);
         if (status != CEM_OK) break;
-        trainer_place_features(&t->decode, features, 0);
+        engine_place_features(&t->decode, features, 0);
         status = program_run(&run, t->options.threads, cancel);
         if (status == CEM_OK)
             judge_tile(v, t, &t->tiles[i], frame_value(&t->decode.frame, p, p->logits));
@@ -173,17 +173,31 @@ static int32_t check_same_network(const struct model *a, const struct model *b)
                      b->network->outputs, a->network->outputs);
 }
 
+static int32_t take_threshold(struct model *to, const struct model *from)
+{
+    struct card_facts facts;
+
+    card_read(&facts, from->card);
+    return card_set_threshold(to->card, facts.threshold);
+}
+
 /* Weights and threshold of `from` into `to`. */
 static int32_t take(struct model *to, const struct model *from)
 {
-    struct card_facts facts;
-    int32_t status;
+    int32_t status = take_threshold(to, from);
 
-    card_read(&facts, from->card);
-    if ((status = card_set_threshold(to->card, facts.threshold)) != CEM_OK) return status;
-    parameters_copy(&to->parameters, &from->parameters, to->network);
-    to->parameters.version = model_next_version();
-    return CEM_OK;
+    if (status == CEM_OK) parameters_copy(&to->parameters, &from->parameters, to->network);
+    return status;
+}
+
+int32_t trainer_snapshot(struct trainer *t, struct model *model)
+{
+    int32_t status = check_same_network(t->model, model);
+
+    if (status == CEM_OK) status = take_threshold(model, t->best ? t->best : t->model);
+    if (status == CEM_OK)
+        parameters_copy(&model->parameters, &t->model->parameters, model->network);
+    return status;
 }
 
 int32_t trainer_commit(struct trainer *t, struct model *model)
@@ -216,7 +230,6 @@ int32_t trainer_revert(struct trainer *t, struct model *model)
     memset(t->second_moment, 0, (size_t)count * sizeof *t->second_moment);
     t->updates = 0;
     engine_free(&t->train);
-    t->encoder_version = t->model->parameters.version;
     t->restated = !t->options.restatistics || t->options.recipe != CEM_INTERACTIVE;
     t->best_iou = -1;
     model_free(t->best);

@@ -170,7 +170,7 @@ static int32_t take_state(struct trainer *t, const struct safetensors *file, con
         (status = take(t->second_moment, file, path, "second_moment", SAFETENSORS_F32,
                        all - t->origin)) != CEM_OK)
         return status;
-    p->version = t->encoder_version = model_next_version();
+    parameters_changed(p);
     return CEM_OK;
 }
 

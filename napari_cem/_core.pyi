@@ -192,6 +192,9 @@ class Trainer:
     def commit(self, model: Model, /) -> None:
         """Puts the best state, with its threshold, into ``model``."""
 
+    def snapshot(self, model: Model, /) -> None:
+        """Puts the weights of now into ``model``; commit and revert know nothing of it."""
+
     def revert(self, model: Model, /) -> None:
         """Puts back what ``model`` was before the last commit."""
 

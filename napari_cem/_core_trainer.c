@@ -161,6 +161,11 @@ static PyObject *commit(Trainer *self, PyObject *args)
     return exchange(self, args, cem_trainer_commit);
 }
 
+static PyObject *snapshot(Trainer *self, PyObject *args)
+{
+    return exchange(self, args, cem_trainer_snapshot);
+}
+
 static PyObject *revert(Trainer *self, PyObject *args)
 {
     return exchange(self, args, cem_trainer_revert);
@@ -190,6 +195,7 @@ static PyMethodDef methods[] = {
     {"step", METHOD(step), METH_VARARGS, NULL},
     {"evaluate", METHOD(evaluate), METH_NOARGS, NULL},
     {"commit", METHOD(commit), METH_VARARGS, NULL},
+    {"snapshot", METHOD(snapshot), METH_VARARGS, NULL},
     {"revert", METHOD(revert), METH_VARARGS, NULL},
     {"save", METHOD(save), METH_VARARGS, NULL},
     {"cancel", METHOD(cancel), METH_NOARGS, NULL},

@@ -92,9 +92,9 @@ const struct field core_model_fields[] = {
 #name, offsetof(cem_predict_options, name), kind                                           \
     }
 const struct field core_predict_fields[] = {
-    PREDICT(tile, I64),  PREDICT(halo, I64),    PREDICT(first_tile, I64),
-    PREDICT(tiles, I64), PREDICT(threads, I32), PREDICT(output, I32),
-    {NULL, 0, I32}};
+    PREDICT(tile, I64),  PREDICT(halo, I64),          PREDICT(first_tile, I64),
+    PREDICT(tiles, I64), PREDICT(threads, I32),       PREDICT(output, I32),
+    PREDICT(slice, I64), PREDICT(feature_bytes, I64), {NULL, 0, I32}};
 
 #define TRAINER(name, kind)                                                                        \
     {                                                                                              \

@@ -291,6 +291,17 @@ class Trainer:
             }
         return fields
 
+    def snapshot(self, model: Model) -> None:
+        """Puts the weights of now into `model`, to look at a run in progress.
+
+        Parameters
+        ----------
+        model : Model
+            A copy of the one that is trained. Its threshold is that of the best state so far, its
+            other fields stay.
+        """
+        self._core.snapshot(model.core)
+
     def revert(self) -> None:
         """Puts back what the model was before the last commit, and goes on from there."""
         self._core.revert(self.model.core)

@@ -34,6 +34,15 @@ def test_program(built: Path, program: str) -> None:
     assert re.search(r"^[1-9]\d* passed, 0 failed$", done.stdout, re.M), done.stdout
 
 
+@pytest.mark.long
+def test_memory_may_run_out_at_every_allocation(built: Path) -> None:
+    done = subprocess.run(
+        [built / "test_out_of_memory", "every"],
+        check=False, capture_output=True, text=True, timeout=1800,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 @pytest.mark.parametrize("name", FUZZED)
 def test_the_corpus_of_a_fuzzer_is_read_or_refused(built: Path, name: str) -> None:
     command = [built / f"{name}_fuzzer", ROOT / "tests" / "fuzz" / "corpus" / name]

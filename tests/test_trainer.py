@@ -165,6 +165,26 @@ def test_revert_puts_back_what_the_model_was():
     assert all((a == b).all() for a, b in zip(before, after, strict=True))
 
 
+def test_a_snapshot_shows_the_run_and_changes_nothing_of_it():
+    image, labels = cells(1)[0], scribbles(1)[0]
+    results = []
+    for looking in (False, True):
+        model = scratch()
+        trainer = cem.Trainer(model, **SMALL)
+        trainer.add(image, labels)
+        shown, pictures = model.copy(), []
+        for _ in trainer.run(steps=3):
+            if looking:
+                trainer.snapshot(shown)
+                pictures.append(shown.predict(image, slice=1)[1])
+        if looking:
+            assert not (pictures[0] == pictures[1]).all()
+            assert not (pictures[1] == pictures[2]).all()
+            assert (pictures[2] == model.predict(image)[1]).all()
+        results.append(model.fingerprint())
+    assert results[0] == results[1]
+
+
 def test_a_cancelled_run_leaves_the_model_as_it_was():
     model = scratch()
     before = model.fingerprint()

@@ -123,6 +123,36 @@ static void other_types_of_pixels_with_the_same_values_give_the_same_bits(void)
     cem_model_free(model);
 }
 
+static void features_that_are_kept_give_the_same_bits(void)
+{
+    enum { HEIGHT = 150, WIDTH = 170, FLOATS = 2 * HEIGHT * WIDTH };
+    cem_model *model = new_model(2);
+    uint8_t *image = new_image(HEIGHT * WIDTH);
+    float *one = calloc(FLOATS, 4), *other = calloc(FLOATS, 4), weight[16 * 9];
+    cem_predict_options plain = options_for(2, 96, 32), kept = options_for(2, 96, 32);
+    int32_t head = cem_model_tensors(model) - 2;
+
+    kept.slice = 7;
+    for (int round = 0; round < 3; round++) {
+        CHECK_EQ(cem_predict(one, model, image, CEM_U8, 1, HEIGHT, WIDTH, &INTENSITY, &plain),
+                 CEM_OK);
+        kept.threads = 1 + round;
+        kept.feature_bytes = round < 2 ? 1 << 30 : 0;
+        CHECK_EQ(cem_predict(other, model, image, CEM_U8, 1, HEIGHT, WIDTH, &INTENSITY, &kept),
+                 CEM_OK);
+        CHECK(memcmp(one, other, FLOATS * 4) == 0);
+        CHECK_EQ(cem_model_tensor_get(weight, model, head), CEM_OK);
+        for (int i = 0; i < 16 * 9; i++) weight[i] = -weight[i];
+        CHECK_EQ(cem_model_tensor_set(model, head, weight), CEM_OK);
+    }
+    CHECK_EQ(cem_predict(one, model, image, CEM_U8, 2, HEIGHT / 2, WIDTH, &INTENSITY, &kept),
+             CEM_EARGUMENT);
+    free(image);
+    free(one);
+    free(other);
+    cem_model_free(model);
+}
+
 static void *cancel_soon(void *model)
 {
     const struct timespec pause = {0, 50000000};
@@ -177,6 +207,7 @@ int main(void)
 {
     RUN(the_bits_do_not_depend_on_threads_tile_order_or_company);
     RUN(images_of_any_size_from_one_pixel_up_are_predicted);
+    RUN(features_that_are_kept_give_the_same_bits);
     RUN(other_types_of_pixels_with_the_same_values_give_the_same_bits);
     RUN(a_cancel_from_another_thread_ends_the_call_and_is_forgotten);
     RUN(bad_arguments_are_refused_with_a_line_that_names_them);
