@@ -91,7 +91,7 @@ build:
 
 demo: $(VENV)/run
 	@$(MAKE) --no-print-directory build
-	@$(BIN)/napari-cem demo
+	@$(BIN)/napari-cem demo --overwrite
 
 test: export CEM_WERROR = 1
 test: $(VENV)/test
