@@ -301,6 +301,10 @@ def segment_command(
     planes: Annotated[
         Planes, typer.Option(help="Slices to look at; ortho averages three directions.")
     ] = Planes.xy,
+    scale: Annotated[
+        str,
+        typer.Option(help="Times as large as the network sees the slices, or 'model' to match it."),
+    ] = "1",
     probabilities: Annotated[
         bool, typer.Option("--probabilities", help="Write probabilities, not labels.")
     ] = False,
@@ -320,6 +324,7 @@ def segment_command(
     segment(
         image, model, out, planes.value, probabilities, threads,
         functools.partial(reporter.progress, "segmenting"), resume, overwrite,
+        scale=scale,
     )  # fmt: skip
     seconds = time.monotonic() - start
     reporter.result(f"wrote {out} in {seconds:.1f} s", out=out, seconds=round(seconds, 3))

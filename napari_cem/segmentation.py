@@ -21,6 +21,7 @@ from napari_cem.intensity import (
     measure,
 )
 from napari_cem.model import Model
+from napari_cem.scaling import Scaled, resize, scale_factor
 from napari_cem.scratch import Scratch
 from napari_cem.writers import ProbabilityPages, check_output, label_type, label_writer
 
@@ -106,9 +107,11 @@ class Run:
         intensity: Intensity,
         threads: int,
         maps: bool,
+        size: tuple[int, int],
     ) -> None:
         self.planes, self.model, self.names = planes, model, names
         self.intensity, self.threads, self.maps = intensity, threads, maps
+        self.size = size
         self.stores = {name: self._store(name) for name in names}
 
     def _store(self, plane: str) -> np.ndarray:
@@ -184,6 +187,8 @@ class Run:
             mean += part
         if len(parts) > 1:
             mean /= np.float32(len(parts))
+        if mean.shape[1:] != self.size:
+            mean = np.stack([resize(page, self.size) for page in mean])
         background = np.maximum(np.float32(1) - mean.sum(axis=0), np.float32(0))
         return np.concatenate([background[None], mean])
 
@@ -258,6 +263,7 @@ def segment(
     resume: bool = False,
     overwrite: bool = False,
     intensity: Intensity | None = None,
+    scale: float | str = 1.0,
 ) -> Any:
     """Segments an image or a stack.
 
@@ -283,6 +289,9 @@ def segment(
         Replace an existing result.
     intensity : Intensity, optional
         By default measured on the volume, or by the rule in the model's card.
+    scale : float or "model"
+        How many times as large the network sees the slices; "model" makes their pixels those of
+        its training. The probabilities are scaled back, so the result has the source's shape.
 
     Returns
     -------
@@ -312,14 +321,21 @@ def segment(
         for file in ProbabilityPages.outputs(path, model.class_entries):
             check_output(file, volume.ndim, overwrite)
     pixels, constants, found = prepare(volume, model, intensity)
+    factor = scale_factor(scale, volume, model.card.get("pixel_nm") or 0.0)
     key = identity(model, pixels, found, (planes, probabilities))
+    if factor != 1:
+        if planes != "xy":
+            raise ValueError(f"planes is {planes} and scale {scale}; a scale goes with xy only")
+        pixels = Scaled(pixels, factor)
+        key["scale"] = factor
     key["intensity"] = [constants.offset, constants.scale]
     folder = None if path is None else path.with_name(path.name + ".partial")
     scratch = Scratch(folder, key, resume)
     try:
         names = PLANES[planes]
-        maps = probabilities or len(names) > 1
-        run = Run(Planes(pixels, scratch), model, names, constants, threads, maps)
+        maps = probabilities or len(names) > 1 or factor != 1
+        size = volume.shape[1:]
+        run = Run(Planes(pixels, scratch), model, names, constants, threads, maps, size)
         result = finish(run, path, volume, probabilities, overwrite, progress)
     except BaseException:
         leave(scratch)

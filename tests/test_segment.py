@@ -62,6 +62,38 @@ def test_a_plane_is_the_stack_cut_the_other_way(model, planes, axis):
     assert (np.moveaxis(found, axis + 1, 1)[1] == straight[1]).all()
 
 
+def test_a_scale_shows_the_network_another_size_and_gives_back_the_same_shape(model):
+    stack = cells(2)[:, :90, :70]
+    large = np.kron(stack, np.ones((2, 2), np.uint8))
+    constants = measure(stack).intensity
+    straight = cem.segment(stack, model, intensity=constants, probabilities=True)[1]
+    found = cem.segment(large, model, intensity=constants, probabilities=True, scale=0.5)[1]
+    assert found.shape == large.shape
+    small = found.reshape(2, 90, 2, 70, 2).mean(axis=(2, 4))
+    assert np.corrcoef(small.ravel(), straight.ravel())[0, 1] > 0.98
+    labels = cem.segment(large, model, intensity=constants, scale="0.5")
+    assert labels.shape == large.shape and labels.dtype == np.uint8
+
+
+def test_the_scale_can_be_that_of_the_training(model, tmp_path):
+    volume = open_volume(cells(1)[0])
+    model.update_card(pixel_nm=8.0)
+    volume.pixel_nm = 4.0
+    half = cem.segment(cells(1)[0], model, scale=0.5)
+    assert (cem.segment(volume, model, scale="model") == half).all()
+    volume.pixel_nm = 0.0
+    with pytest.raises(ValueError, match="pixel size of image is not known"):
+        cem.segment(volume, model, scale="model")
+
+
+@pytest.mark.parametrize("scale", ["big", "0", 17, float("nan")])
+def test_a_scale_that_is_none_is_refused(model, scale):
+    with pytest.raises(ValueError, match="the scale is"):
+        cem.segment(cells(1)[0], model, scale=scale)
+    with pytest.raises(ValueError, match="goes with xy only"):
+        cem.segment(cells(2), model, planes="ortho", scale=2)
+
+
 def test_ortho_is_the_mean_of_the_three_planes(model):
     stack = cells(20)[:, :40, :50]
     parts = [cem.segment(stack, model, planes=p, probabilities=True) for p in ("xy", "xz", "yz")]
