@@ -6,6 +6,8 @@ the fine structure, membranes above all, which are dark lines or bright ones.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 QUANTILES = (0.01, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99)
@@ -44,7 +46,7 @@ def signature(page: np.ndarray) -> np.ndarray:
     y, x = (max(length - SIDE, 0) // 2 for length in page.shape)
     page = page[y : y + SIDE, x : x + SIDE].astype(np.float64)
     means = [page, *(box_mean(page, size) for size in BOXES)]
-    bands = [page, *(fine - coarse for fine, coarse in zip(means, means[1:], strict=False))]
+    bands = [page, *(fine - coarse for fine, coarse in pairwise(means))]
     return np.stack([np.quantile(band, QUANTILES) for band in bands])
 
 

@@ -18,9 +18,7 @@ def test_the_scribbles_are_few_and_leave_most_slices_alone():
     assert (sample.scribbles > 0).mean() <= 0.002
     assert sample.annotated == [16, 48]
     assert len(sample.slices(1)) == 62
-    assert set(sample.slices(4)) == {
-        z for z in range(64) if min(abs(z - 16), abs(z - 48)) > 3
-    }
+    assert set(sample.slices(4)) == {z for z in range(64) if min(abs(z - 16), abs(z - 48)) > 3}
 
 
 def test_the_bundled_scribbles_are_the_strokes_that_were_drawn(root):

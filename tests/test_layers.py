@@ -29,6 +29,7 @@ LAYERS = [
     {"model"},
     {"op"},
     {"program"},
+    {"engine"},
     {"predict"},
     {"trainer"},
     {"api"},

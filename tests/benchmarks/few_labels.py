@@ -4,8 +4,8 @@ The classifier is what the scribble tools do: scikit-image's multiscale features
 random forest.  Both get the same strokes, and both are judged on slices at least four away from a
 slice with strokes.  The strokes were drawn once, from the images alone: nobody looked at the truth
 or at a score.  Seconds are those from the strokes to a trained model, everything included but the
-reading of the files.  The IoU is that at the threshold the method stores (the classifier: 0.5), then
-at 0.5, then at the best threshold, which needs the truth.
+reading of the files.  The IoU is that at the threshold the method stores (the classifier: 0.5),
+then at 0.5, then at the best threshold, which needs the truth.
 
     python tests/benchmarks/few_labels.py [--seconds 10 20 60] [--data FOLDER] [--threads 2]
 """
@@ -154,7 +154,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
     print(f"{cem.__version__}, {cem._core.backend()}, {options.threads} threads")
-    print("data                target        method             seconds  steps    IoU  at 0.5   best")
+    print(f"{'data':18}  {'target':12}  {'method':18}seconds  steps    IoU  at 0.5   best")
     for task in tasks(options.data):
         row = f"{task.name:18}  {task.target:12}"
         seconds, score = forest(task, options.threads)
