@@ -89,6 +89,19 @@ int32_t cem_model_copy(cem_model **out, cem_model *model)
     return status == CEM_OK ? wrap(out, copy) : status;
 }
 
+int32_t cem_model_assign(cem_model *model, cem_model *from)
+{
+    int32_t status;
+
+    if ((status = api_need(model, "model")) != CEM_OK) return status;
+    if ((status = api_need(from, "from")) != CEM_OK) return status;
+    if (model == from) return CEM_OK;
+    if ((status = handle_take(&model->handle)) != CEM_OK) return status;
+    if ((status = handle_take(&from->handle)) == CEM_OK)
+        status = handle_give(&from->handle, model_assign(model->model, from->model));
+    return handle_give(&model->handle, status);
+}
+
 void cem_model_free(cem_model *model)
 {
     if (!model) return;

@@ -145,6 +145,10 @@ int32_t cem_model_save(cem_model *model, const char *path, int32_t overwrite);
 /* A second handle with its own copy of everything. */
 int32_t cem_model_copy(cem_model **out, cem_model *model);
 
+/* Makes `model` what `from` is, card included; their networks must be the same.  What was prepared
+ * for predicting with `model` remains where it still fits. */
+int32_t cem_model_assign(cem_model *model, cem_model *from);
+
 void cem_model_free(cem_model *model);
 
 /* Label classes, background included, at least 2. */
@@ -275,7 +279,7 @@ int32_t cem_trainer_new(cem_trainer **out, cem_model *model, const cem_trainer_o
 
 void cem_trainer_free(cem_trainer *trainer);
 
-/* Adds an annotated image, or gives new labels to the one known by `key`.
+/* Adds an annotated image, or gives new labels to the one known by `key`, even none at all.
  *   pixels  (height, width) of `type`; recipe cem500k wants CEM_U8
  *   labels  (height, width); 0 is not annotated, otherwise a label value of the model's card; if
  *           `dense`, every value must be one of the card's

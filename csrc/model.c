@@ -178,6 +178,30 @@ done:
     return status;
 }
 
+int32_t model_check_same_network(const struct model *a, const struct model *b)
+{
+    if (a->network->outputs == b->network->outputs &&
+        memcmp(a->network->widths, b->network->widths, sizeof a->network->widths) == 0)
+        return CEM_OK;
+    return error_set(CEM_EARGUMENT,
+                     "one model has %d outputs, the other %d, or their decoders differ; use models "
+                     "of the same classes, of which one is a copy of the other",
+                     a->network->outputs, b->network->outputs);
+}
+
+int32_t model_assign(struct model *model, const struct model *from)
+{
+    struct card *card = NULL;
+    int32_t status = model_check_same_network(model, from);
+
+    if (status != CEM_OK) return status;
+    if ((status = card_copy(&card, from->card)) != CEM_OK) return status;
+    card_free(model->card);
+    model->card = card;
+    parameters_copy(&model->parameters, &from->parameters, model->network);
+    return CEM_OK;
+}
+
 /* ---- files ---- */
 
 /* "[64, 1, 7, 7]" */

@@ -31,6 +31,10 @@ int32_t model_load_encoder(struct model *model, const char *path);
 /* A model that model_load would refuse is not written. */
 int32_t model_save(struct model *model, const char *path, int32_t overwrite);
 int32_t model_copy(struct model **out, const struct model *model);
+
+/* Makes `model` what `from` is; refused unless their networks are the same. */
+int32_t model_assign(struct model *model, const struct model *from);
+int32_t model_check_same_network(const struct model *a, const struct model *b);
 void model_free(struct model *model);
 
 /* A version no parameters had before.  Copies keep the version: the same version, the same values.

@@ -162,17 +162,6 @@ done:
 
 /* ---- commit and revert ---- */
 
-static int32_t check_same_network(const struct model *a, const struct model *b)
-{
-    if (a->network->outputs == b->network->outputs &&
-        memcmp(a->network->widths, b->network->widths, sizeof a->network->widths) == 0)
-        return CEM_OK;
-    return error_set(CEM_EARGUMENT,
-                     "the model has %d outputs, the trainer's has %d, or their "
-                     "decoders differ; use the model the trainer was made from",
-                     b->network->outputs, a->network->outputs);
-}
-
 static int32_t take_threshold(struct model *to, const struct model *from)
 {
     struct card_facts facts;
@@ -192,7 +181,7 @@ static int32_t take(struct model *to, const struct model *from)
 
 int32_t trainer_snapshot(struct trainer *t, struct model *model)
 {
-    int32_t status = check_same_network(t->model, model);
+    int32_t status = model_check_same_network(t->model, model);
 
     if (status == CEM_OK) status = take_threshold(model, t->best ? t->best : t->model);
     if (status == CEM_OK)
@@ -203,7 +192,7 @@ int32_t trainer_snapshot(struct trainer *t, struct model *model)
 int32_t trainer_commit(struct trainer *t, struct model *model)
 {
     struct model *before = NULL;
-    int32_t status = check_same_network(t->model, model);
+    int32_t status = model_check_same_network(t->model, model);
 
     if (status != CEM_OK) return status;
     if ((status = model_copy(&before, model)) != CEM_OK) return status;
@@ -219,7 +208,7 @@ int32_t trainer_commit(struct trainer *t, struct model *model)
 int32_t trainer_revert(struct trainer *t, struct model *model)
 {
     int64_t count = t->model->network->parameters - t->origin;
-    int32_t status = check_same_network(t->model, model);
+    int32_t status = model_check_same_network(t->model, model);
 
     if (status != CEM_OK) return status;
     if (!t->previous)

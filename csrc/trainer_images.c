@@ -32,8 +32,6 @@ static int class_of(const struct trainer *t, int32_t value)
 static int32_t read_labels(int16_t *out, const struct trainer *t, const int32_t *labels,
                            int64_t height, int64_t width)
 {
-    int64_t annotated = 0;
-
     for (int64_t i = 0; i < height * width; i++) {
         int class = class_of(t, labels[i]);
         if (class == -2)
@@ -43,10 +41,15 @@ static int32_t read_labels(int16_t *out, const struct trainer *t, const int32_t 
                              (int)labels[i], (long long)(i / width), (long long)(i % width),
                              t->facts.classes, (int)t->facts.values[0],
                              (int)t->facts.values[t->facts.classes - 1]);
-        annotated += class >= 0;
         out[i] = (int16_t) class;
     }
-    if (annotated) return CEM_OK;
+    return CEM_OK;
+}
+
+static int32_t check_annotated(const int16_t *classes, int64_t count)
+{
+    for (int64_t i = 0; i < count; i++)
+        if (classes[i] >= 0) return CEM_OK;
     return error_set(CEM_EARGUMENT, "no pixel is annotated, all labels are 0; paint some first");
 }
 
@@ -109,7 +112,8 @@ int32_t trainer_set(struct trainer *t, int64_t key, const struct stack *stack,
     if (!image.labels) return CEM_EMEMORY;
     status = read_labels(image.labels, t, labels, stack->height, stack->width);
     if (status == CEM_OK && !known) {
-        status = copy_pixels(&image.stack, stack);
+        status = check_annotated(image.labels, stack->height * stack->width);
+        if (status == CEM_OK) status = copy_pixels(&image.stack, stack);
         if (status == CEM_OK && (status = append_image(t, &image)) != CEM_OK)
             memory_free((void *)(uintptr_t)image.stack.pixels);
     }

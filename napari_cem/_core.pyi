@@ -138,6 +138,9 @@ class Model:
     def tensor_get(self, index: int, /) -> NDArray[np.float32]:
         """A copy of a tensor."""
 
+    def assign(self, other: Model, /) -> None:
+        """Makes this model what ``other`` is, card included."""
+
     def tensor_set(self, index: int, values: NDArray[np.float32], /) -> None:
         """Replaces a tensor."""
 

@@ -93,6 +93,19 @@ static PyObject *copy(Model *self, PyObject *unused)
     return status ? core_raise(status) : wrap(Py_TYPE((PyObject *)self), handle);
 }
 
+static PyObject *assign(Model *self, PyObject *args)
+{
+    Model *from;
+    int32_t status;
+
+    if (!PyArg_ParseTuple(args, "O!:assign", core_Model, &from)) return NULL;
+    if (core_refuse_if_called(self->calls, "model")) return NULL;
+    from->calls++;
+    WITHOUT_GIL(status, self, self->handle, cem_model_assign(self->handle, from->handle));
+    from->calls--;
+    return core_none(status);
+}
+
 static PyObject *cancel(Model *self, PyObject *unused)
 {
     (void)unused;
@@ -281,6 +294,7 @@ static PyMethodDef methods[] = {
     {"load", load, METH_VARARGS | METH_CLASS, NULL},
     {"load_encoder", METHOD(load_encoder), METH_VARARGS, NULL},
     {"save", METHOD(save), METH_VARARGS | METH_KEYWORDS, NULL},
+    {"assign", METHOD(assign), METH_VARARGS, NULL},
     {"copy", METHOD(copy), METH_NOARGS, NULL},
     {"cancel", METHOD(cancel), METH_NOARGS, NULL},
     {"card", METHOD(card), METH_NOARGS, NULL},

@@ -146,6 +146,16 @@ class Model:
         """An independent copy."""
         return type(self)(self.core.copy())
 
+    def assign(self, other: Model) -> None:
+        """Makes this model what `other` is, weights and card; it stays prepared for predicting.
+
+        Raises
+        ------
+        ValueError
+            If `other` has other classes or another decoder.
+        """
+        self.core.assign(other.core)
+
     @property
     def card(self) -> dict[str, Any]:
         """What is known about the model (docs/formats.md), a copy."""

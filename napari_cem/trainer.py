@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,7 @@ class Trainer:
         self._slices: set[int] = set()
         self._next_key = 0
         self._iou: dict[str, float] | None = None
+        self._measured = True  # the state of now, on the held-out strokes
         self._norms: list[float] | None = self.model.card.get("norms")
 
     @classmethod
@@ -225,8 +227,7 @@ class Trainer:
             budget = (
                 Budget(None, SECONDS) if self.recipe == "interactive" else Budget(until=schedule)
             )
-        counted = merge([source.counts for source in self.sources.values()])
-        check_values(counted, "what is annotated", self.dense)
+        self.check()
         start, done = time.monotonic(), 0
         self.step = self._core.step(0)["step"]
         if budget.until is not None and self.step >= budget.until:
@@ -234,20 +235,52 @@ class Trainer:
                 f"{self.step} steps are done already; ask for more than {budget.until}"
             )
         while budget.allows(done, self.step, time.monotonic() - start):
-            report = self._core.step(1)
-            self.step, done = report["step"], done + 1
-            if report["held_out"] and self.step % evaluate_every == 0:
-                self._iou = self._evaluate()
-            yield self._report(report, time.monotonic() - start, done)
-        if self.step % evaluate_every and report["held_out"]:
-            self._iou = self._evaluate()
-        self.commit()
+            report, done = self.advance(evaluate_every), done + 1
+            seconds = time.monotonic() - start
+            rate = done / max(seconds, 1e-9)
+            yield replace(report, seconds=seconds, steps_per_second=rate)
+        self.finish()
 
-    def _report(self, report: Any, seconds: float, done: int) -> Report:
+    def check(self) -> None:
+        """ValueError, with the remedy, if what was added is not enough to learn from."""
+        counted = merge([source.counts for source in self.sources.values()])
+        check_values(counted, "what is annotated", self.dense)
+
+    def advance(self, evaluate_every: int = EVALUATE_EVERY) -> Report:
+        """Does one step, for whoever keeps a budget of his own; `finish` ends such a run.
+
+        Parameters
+        ----------
+        evaluate_every : int
+            Steps between measurements on the held-out strokes.
+
+        Returns
+        -------
+        Report
+            Its seconds are those of this step.
+
+        Raises
+        ------
+        Cancelled
+            If `cancel` was called. The model is then unchanged.
+        """
+        start = time.monotonic()
+        report = self._core.step(1)
+        self.step = report["step"]
+        self._measured = not report["held_out"]
+        if report["held_out"] and self.step % evaluate_every == 0:
+            self._iou, self._measured = self._evaluate(), True
+        seconds = max(time.monotonic() - start, 1e-9)
         return Report(
-            report["step"], report["loss"], self._iou, report["held_out"], seconds,
-            done / max(seconds, 1e-9), report["rate"],
+            self.step, report["loss"], self._iou, report["held_out"], seconds, 1 / seconds,
+            report["rate"],
         )  # fmt: skip
+
+    def finish(self) -> None:
+        """Measures the last state on the held-out strokes and commits."""
+        if not self._measured:
+            self._iou, self._measured = self._evaluate(), True
+        self.commit()
 
     def _evaluate(self) -> dict[str, float] | None:
         iou, pixels = self._core.evaluate()
