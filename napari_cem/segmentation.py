@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -252,6 +253,110 @@ def check_arguments(volume: Volume, planes: str, out: Path | None, resume: bool)
         raise ValueError("resume needs a file to write to, out")
 
 
+@dataclass(frozen=True)
+class Block:
+    """Slices [first, last) of `plane` are computed: `done` of `total` over all planes."""
+
+    plane: str
+    first: int
+    last: int
+    done: int
+    total: int
+
+
+class Segmentation:
+    """A segmentation that goes on block by block; its parameters are those of `segment`.
+
+    Attributes
+    ----------
+    result : path or array
+        What `segment` returns; there when `steps` has ended.
+    """
+
+    def __init__(
+        self,
+        source: Any,
+        model: Model | str | Path,
+        out: str | Path | None = None,
+        planes: str = "xy",
+        probabilities: bool = False,
+        threads: int = 0,
+        resume: bool = False,
+        overwrite: bool = False,
+        intensity: Intensity | None = None,
+        scale: float | str = 1.0,
+    ) -> None:
+        self.volume = open_volume(source)
+        self.path = None if out is None else Path(out)
+        self.probabilities, self.overwrite = probabilities, overwrite
+        self.result: Any = None
+        check_arguments(self.volume, planes, self.path, resume)
+        if self.path is not None:
+            check_output(self.path, self.volume.ndim, overwrite)
+        self.model = model if isinstance(model, Model) else Model.load(model)
+        if self.path is not None and probabilities:
+            check_probabilities(self.path, self.volume, self.model, overwrite)
+        pixels, constants, found = prepare(self.volume, self.model, intensity)
+        factor = scale_factor(scale, self.volume, self.model.card.get("pixel_nm") or 0.0)
+        key = identity(self.model, pixels, found, (planes, probabilities))
+        key["intensity"] = [constants.offset, constants.scale]
+        if factor != 1:
+            if planes != "xy":
+                raise ValueError(f"planes is {planes} and scale {scale}; a scale goes with xy only")
+            pixels = Scaled(pixels, factor)
+            key["scale"] = factor
+        path = self.path
+        folder = None if path is None else path.with_name(path.name + ".partial")
+        self.scratch = Scratch(folder, key, resume)
+        names = PLANES[planes]
+        maps = probabilities or len(names) > 1 or factor != 1
+        try:
+            self.run = Run(
+                Planes(pixels, self.scratch), self.model, names, constants, threads, maps,
+                self.volume.shape[1:],
+            )  # fmt: skip
+        except BaseException:
+            leave(self.scratch)
+            raise
+
+    def steps(self) -> Iterator[Block]:
+        """Computes what is left, yielding after every block, and writes the result.
+
+        Ended early, it leaves what was computed for ``resume``.
+        """
+        run = self.run
+        try:
+            for plane, first, last in run.blocks():
+                run.compute(plane, first, last)
+                yield Block(plane, first, last, run.finished, run.total)
+            sizes = (self.volume.pixel_nm, self.volume.spacing_nm)
+            make: Any = ProbabilityPages if self.probabilities else label_writer
+            writer = make(
+                self.path, self.volume.shape, self.volume.ndim, sizes, self.model.class_entries,
+                self.overwrite,
+            )  # fmt: skip
+            written = write(run, writer, self.probabilities)
+            self.result = written.array if self.path is None else self.path
+        except BaseException:
+            leave(self.scratch)
+            raise
+        self.scratch.remove()
+
+    def labels(self, block: Block) -> np.ndarray | None:
+        """Labels of the slices of `block`, (n, y, x), if they are known before the end."""
+        if self.run.maps or block.plane != "xy":
+            return None
+        return self.run.stores["xy"][block.first : block.last]
+
+
+def check_probabilities(path: Path, volume: Volume, model: Model, overwrite: bool) -> None:
+    """Raises ValueError or OSError if probabilities cannot be written to `path`."""
+    if path.suffix.lower() == ".png":
+        raise ValueError(f"{path} cannot hold probabilities; write them to .tif or .zarr")
+    for file in ProbabilityPages.outputs(path, model.class_entries):
+        check_output(file, volume.ndim, overwrite)
+
+
 def segment(
     source: Any,
     model: Model | str | Path,
@@ -308,61 +413,14 @@ def segment(
     Cancelled
         If `model.cancel()` was called.
     """
-    volume = open_volume(source)
-    path = None if out is None else Path(out)
-    check_arguments(volume, planes, path, resume)
-    if path is not None:
-        check_output(path, volume.ndim, overwrite)
-    if not isinstance(model, Model):
-        model = Model.load(model)
-    if path is not None and probabilities:
-        if path.suffix.lower() == ".png":
-            raise ValueError(f"{path} cannot hold probabilities; write them to .tif or .zarr")
-        for file in ProbabilityPages.outputs(path, model.class_entries):
-            check_output(file, volume.ndim, overwrite)
-    pixels, constants, found = prepare(volume, model, intensity)
-    factor = scale_factor(scale, volume, model.card.get("pixel_nm") or 0.0)
-    key = identity(model, pixels, found, (planes, probabilities))
-    if factor != 1:
-        if planes != "xy":
-            raise ValueError(f"planes is {planes} and scale {scale}; a scale goes with xy only")
-        pixels = Scaled(pixels, factor)
-        key["scale"] = factor
-    key["intensity"] = [constants.offset, constants.scale]
-    folder = None if path is None else path.with_name(path.name + ".partial")
-    scratch = Scratch(folder, key, resume)
-    try:
-        names = PLANES[planes]
-        maps = probabilities or len(names) > 1 or factor != 1
-        size = volume.shape[1:]
-        run = Run(Planes(pixels, scratch), model, names, constants, threads, maps, size)
-        result = finish(run, path, volume, probabilities, overwrite, progress)
-    except BaseException:
-        leave(scratch)
-        raise
-    scratch.remove()
-    return result
-
-
-def finish(
-    run: Run,
-    path: Path | None,
-    volume: Volume,
-    probabilities: bool,
-    overwrite: bool,
-    progress: Callable[[int, int], None] | None,
-) -> Any:
-    """Computes what is left of `run` and writes the result; the path or the array."""
+    job = Segmentation(
+        source, model, out, planes, probabilities, threads, resume, overwrite, intensity, scale
+    )
     report = progress or (lambda done, total: None)
-    report(run.finished, run.total)
-    for plane, first, last in run.blocks():
-        run.compute(plane, first, last)
-        report(run.finished, run.total)
-    sizes = (volume.pixel_nm, volume.spacing_nm)
-    make: Any = ProbabilityPages if probabilities else label_writer
-    writer = make(path, volume.shape, volume.ndim, sizes, run.model.class_entries, overwrite)
-    written = write(run, writer, probabilities)
-    return written.array if path is None else path
+    report(job.run.finished, job.run.total)
+    for block in job.steps():
+        report(block.done, block.total)
+    return job.result
 
 
 def leave(scratch: Scratch) -> None:
