@@ -150,7 +150,7 @@ def measure_objects(
     class_names : dict, optional
         Names of the label values.
     progress : callable, optional
-        ``progress(done, total)``, about a hundred times, with the objects whose surface is measured.
+        ``progress(done, total)``, about a hundred times while surfaces are measured.
 
     Returns
     -------

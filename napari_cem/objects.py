@@ -15,9 +15,8 @@ import numpy as np
 from napari_cem.images import open_labels
 
 CHUNK = 1 << 22
-# In an image 6, of faces, is 4, and the others are 8.  What is not connected by corners lets the
-# background through there, so objects and holes have neighbours of two kinds.
-FLAT = {6: 4, 18: 8, 26: 8}
+# What is not connected by corners lets the background through there, so objects and the holes in
+# them are connected in two different ways.
 COMPLEMENT = {6: 26, 18: 6, 26: 6}
 
 
@@ -110,11 +109,13 @@ def components(values: np.ndarray, connectivity: int) -> tuple[np.ndarray, int]:
     """Connected voxels of one value, 0 left out, numbered from 1; and how many there are."""
     import cc3d
 
+    # Not bool: cc3d 4.1 labels some of those wrongly, where sides are odd.
+    stack = np.ascontiguousarray(values, np.uint8 if values.dtype == bool else None)
     label: Any = cc3d.connected_components
-    if values.ndim == 2:
-        connectivity = FLAT[connectivity]
-    found, count = label(np.ascontiguousarray(values), connectivity=connectivity, return_N=True)
-    return found, int(count)
+    found, count = label(
+        stack.reshape((1, *values.shape)[-3:]), connectivity=connectivity, return_N=True
+    )
+    return found.reshape(values.shape), int(count)
 
 
 def selected(labels: np.ndarray, classes: Iterable[int] | None) -> np.ndarray:
