@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_cem.images import LabelVolume, Volume, open_labels, open_volume
+from napari_cem.images import Volume, open_labels, open_volume
 from napari_cem.labels import check_shapes
 from napari_cem.objects import check_connectivity, find_objects
 from napari_cem.writers import check_output, object_writer, refuse_existing, replace
@@ -88,44 +88,50 @@ def spacing_and_unit(pixel: float, spacing: float, ndim: int) -> tuple[tuple[flo
     return (spacing or pixel, pixel, pixel)[3 - ndim :], "nm"
 
 
-def write_objects(
-    objects: np.ndarray, path: Path, sizes: tuple[float, float], largest: int, overwrite: bool
-) -> None:
-    """Writes objects with numbers up to `largest` to a file that appears when it is whole."""
-    z, y, x = (1, *objects.shape)[-3:]
-    writer = object_writer(path, (z, y, x), objects.ndim, sizes, largest, overwrite)
-    kind = np.uint16 if largest < 2**16 else objects.dtype
-    try:
-        for page in objects.reshape(z, y, x):
-            writer.write(page.astype(kind))
-        writer.finish()
-    finally:
-        writer.close()
+@dataclass(frozen=True)
+class Results:
+    """Where to the objects, and the table if there is one, go.
 
+    Attributes
+    ----------
+    out : path
+    table : path or None
+    overwrite : bool
+        Whether existing results may be replaced.
+    """
 
-def write_table(table: Any, path: Path, overwrite: bool) -> None:
-    """Writes a table as CSV; it appears when it is whole."""
-    made = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        table.to_csv(made, index=False)
-        replace(made, path, overwrite)
-    finally:
-        made.unlink(missing_ok=True)
+    out: Path
+    table: Path | None
+    overwrite: bool
 
+    def check(self, ndim: int) -> None:
+        """Raises if objects of `ndim` dimensions or the table cannot be written there."""
+        check_output(self.out, ndim, self.overwrite)
+        if self.table is not None:
+            if self.table.suffix.lower() != ".csv":
+                raise ValueError(f"{self.table} has no known ending; tables end in .csv")
+            refuse_existing(self.table, self.overwrite)
 
-def check_request(
-    volume: LabelVolume, grey: Volume | None, out: Path, table: Path | None, overwrite: bool
-) -> None:
-    """Raises for what can be known to be wrong before the work begins."""
-    check_output(out, volume.ndim, overwrite)
-    if table is not None:
-        if table.suffix.lower() != ".csv":
-            raise ValueError(f"{table} has no known ending; tables end in .csv")
-        refuse_existing(table, overwrite)
-    if grey is not None:
-        if table is None:
-            raise ValueError("--image is for the table's grey values; add --table TABLE.csv")
-        check_shapes(grey, volume)
+    def write(
+        self, objects: np.ndarray, sizes: tuple[float, float], largest: int, measured: Any
+    ) -> None:
+        """Writes objects with numbers up to `largest`, and a table; both are whole or not there."""
+        z, y, x = (1, *objects.shape)[-3:]
+        writer = object_writer(self.out, (z, y, x), objects.ndim, sizes, largest, self.overwrite)
+        kind = np.uint16 if largest < 2**16 else objects.dtype
+        table = self.table or self.out
+        made = table.with_name(f".{table.name}.{os.getpid()}.csv")
+        try:
+            for page in objects.reshape(z, y, x):
+                writer.write(page.astype(kind))
+            if measured is not None:
+                measured.to_csv(made, index=False)
+            writer.finish()
+            if measured is not None:
+                replace(made, table, self.overwrite)
+        finally:
+            writer.close()
+            made.unlink(missing_ok=True)
 
 
 def make_objects(
@@ -169,7 +175,12 @@ def make_objects(
     check_connectivity(wanted.connectivity)
     volume = open_labels(labels)
     grey = None if image is None else open_volume(image)
-    check_request(volume, grey, out, table, overwrite)
+    results = Results(out, table, overwrite)
+    results.check(volume.ndim)
+    if grey is not None:
+        if table is None:
+            raise ValueError("--image is for the table's grey values; add --table TABLE.csv")
+        check_shapes(grey, volume)
     sizes = sizes_of(volume, grey, wanted.pixel_nm, wanted.spacing_nm)
     objects, class_of = find_objects(
         volume, wanted.classes, wanted.connectivity, wanted.min_voxels, wanted.fill
@@ -185,7 +196,5 @@ def make_objects(
 
         spacing, unit = spacing_and_unit(*sizes, objects.ndim)
         measured = measure_objects(objects, spacing, unit, grey, class_of, names, progress)
-    write_objects(objects, out, sizes, len(class_of), overwrite)
-    if table is not None:
-        write_table(measured, table, overwrite)
+    results.write(objects, sizes, len(class_of), measured)
     return counts
