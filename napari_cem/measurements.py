@@ -20,6 +20,8 @@ PROPERTIES = (
     "axis_major_length", "axis_minor_length",
 )  # fmt: skip
 
+SLAB = 1 << 20
+
 Progress = Callable[[int, int], None]
 
 
@@ -60,14 +62,33 @@ def grey_means(places: np.ndarray, count: int, image: Any) -> np.ndarray:
     return sums[1:] / voxels[1:]
 
 
-def surface_of(mask: np.ndarray, spacing: tuple[float, ...]) -> tuple[float, float]:
-    """Area and enclosed volume of the surface that marching cubes puts around a (z, y, x) mask."""
-    from skimage.measure import marching_cubes, mesh_surface_area
+def mesh_of(mask: np.ndarray, spacing: tuple[float, ...]) -> np.ndarray:
+    """Corners of the triangles of marching cubes, (triangles, 3 corners, zyx), float64."""
+    from skimage.measure import marching_cubes
 
-    points, faces, _, _ = marching_cubes(np.pad(mask, 1), 0.5, spacing=spacing)
-    points = points.astype(np.float64)
-    a, b, c = (points[faces[:, corner]] for corner in range(3))
-    return float(mesh_surface_area(points, faces)), abs(float((a * np.cross(b, c)).sum())) / 6
+    if mask.all() or not mask.any():
+        return np.empty((0, 3, 3))
+    points, faces, _, _ = marching_cubes(mask, 0.5, spacing=spacing)
+    corners: np.ndarray = points.astype(np.float64)[faces]
+    return corners
+
+
+def surface_of(
+    mask: np.ndarray, spacing: tuple[float, ...], most: int = SLAB
+) -> tuple[float, float]:
+    """Area and enclosed volume of the surface that marching cubes puts around a (z, y, x) mask.
+
+    Slabs of about `most` voxels are meshed one after the other, to save memory: the cubes between
+    two slices belong to one slab, and area and signed volume are sums over triangles.
+    """
+    padded = np.pad(mask, 1)
+    depth, area, volume = max(1, most // padded[0].size), 0.0, 0.0
+    for z in range(0, padded.shape[0] - 1, depth):
+        a, b, c = mesh_of(padded[z : z + depth + 1], spacing).transpose(1, 0, 2)
+        area += float(np.linalg.norm(np.cross(b - a, c - a), axis=1).sum()) / 2
+        up = (z * spacing[0], 0.0, 0.0)
+        volume += float(((a + up) * np.cross(b + up, c + up)).sum()) / 6
+    return area, abs(volume)
 
 
 def surfaces(

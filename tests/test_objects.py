@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
+from skimage.measure import marching_cubes, mesh_surface_area
 
 from napari_cem import fill_holes, find_objects, measure_objects, objects
+from napari_cem.measurements import surface_of
 
 SHAPES = [(9, 11, 13), (5, 30, 4), (23, 31)]
 REACH = {6: 1, 18: 2, 26: 3}
@@ -253,6 +255,15 @@ def test_a_ball_has_the_measures_of_a_ball_whatever_the_spacing(spacing):
     assert math.isclose(row["minor_axis_pixel"], 2 * radius, rel_tol=0.01)
     assert surface < row["surface_area_pixel2"] < 1.13 * surface
     assert 0.87 < row["sphericity"] < 0.95
+
+
+def test_a_surface_meshed_in_slabs_is_the_surface_meshed_at_once():
+    mask, spacing = ball(20, (1, 1, 1)) & (blobs(0, (45, 45, 45), 5, 2) > 0), (8.0, 4.0, 5.0)
+    points, faces, _, _ = marching_cubes(np.pad(mask, 1), 0.5, spacing=spacing)
+    a, b, c = points.astype(float)[faces].transpose(1, 0, 2)
+    expected = (mesh_surface_area(points, faces), abs((a * np.cross(b, c)).sum() / 6))
+    for most in (1, 47 * 47 * 5, 2**30):
+        assert surface_of(mask, spacing, most) == pytest.approx(expected, rel=1e-5)
 
 
 def test_the_axes_of_an_ellipsoid_are_found():
