@@ -138,12 +138,19 @@ def test_filling_changes_only_what_is_empty_and_no_object_crosses_another(data):
 
 
 def test_parallel_bars_stay_as_they_are():
-    bars = np.zeros((6, 40, 40), np.uint32)
-    for k in range(34):
-        bars[2:4, k + 1 : k + 7, k + 3] = 1
-        bars[2:4, k + 1 : k + 7, k + 5] = 2
+    y, x = np.indices((60, 60))
+    along = (y + x > 20) & (y + x < 98)
+    bars = np.zeros((6, 60, 60), np.uint32)
+    bars[2:4, along & (abs(y - x - 6) < 5)] = 1
+    bars[2:4, along & (abs(y - x + 6) < 5)] = 2
+    corner = bars[2, 20:50, 20:50]
+    assert {1, 2, 0} == set(np.unique(corner)), "their bounding boxes overlap"
     assert (fill_holes(bars) == bars).all()
     assert (fill_holes(bars[2]) == bars[2]).all()
+    bars[2:4, (abs(y + x - 59) < 25) & (abs(y - x - 6) < 2)] = 0
+    filled = fill_holes(bars[2])
+    assert (filled[bars[2] == 2] == 2).all() and (filled == 1).sum() > (bars[2] == 1).sum()
+    assert (fill_holes(bars) == bars).all(), "in a stack both sides are open"
 
 
 def test_a_hole_that_two_objects_enclose_belongs_to_neither():
