@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from napari_cem.evaluation import Scores, evaluate
     from napari_cem.images import open_labels, open_volume
     from napari_cem.intensity import Intensity, measure
+    from napari_cem.measurements import measure_objects
     from napari_cem.model import Model
+    from napari_cem.object_edits import Change, ObjectEdits
+    from napari_cem.objects import fill_holes, find_objects
     from napari_cem.segmentation import segment
     from napari_cem.trainer import Trainer
     from napari_cem.training import Report
@@ -32,14 +35,19 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Cancelled",
+    "Change",
     "Intensity",
     "Model",
+    "ObjectEdits",
     "Report",
     "Scores",
     "Trainer",
     "__version__",
     "evaluate",
+    "fill_holes",
+    "find_objects",
     "measure",
+    "measure_objects",
     "open_labels",
     "open_volume",
     "segment",
@@ -47,13 +55,18 @@ __all__ = [
 
 _HOMES = {
     "Cancelled": "_core",
+    "Change": "object_edits",
     "Intensity": "intensity",
     "Model": "model",
+    "ObjectEdits": "object_edits",
     "Report": "training",
     "Scores": "evaluation",
     "Trainer": "trainer",
     "evaluate": "evaluation",
+    "fill_holes": "objects",
+    "find_objects": "objects",
     "measure": "intensity",
+    "measure_objects": "measurements",
     "open_labels": "images",
     "open_volume": "images",
     "segment": "segmentation",

@@ -350,6 +350,40 @@ def evaluate_command(
     reporter.result(evaluation.table(scores), **scores.as_dict())
 
 
+@app.command("objects")
+@reported
+def objects_command(
+    labels: Annotated[Path, typer.Argument(help="A segmentation: labels of classes.")],
+    out: Annotated[Path, typer.Option(help="Numbered objects: .tif, .zarr, .png for one image.")],
+    table: Annotated[Path | None, typer.Option(help="Measurements, a .csv file.")] = None,
+    classes: Annotated[
+        list[str] | None,
+        typer.Option("--class", help="NAME=VALUE of a class; by default all but 0 and 1."),
+    ] = None,
+    min_voxels: Annotated[int, typer.Option(min=0, help="Leave out smaller objects.")] = 0,
+    fill_holes: Annotated[bool, typer.Option("--fill-holes", help="Fill enclosed holes.")] = False,
+    connectivity: Annotated[int, typer.Option(help="6 faces, 18 edges too, 26 corners too.")] = 26,
+    image: Annotated[Path | None, typer.Option(help="For grey values in the table.")] = None,
+    pixel_nm: Annotated[float | None, typer.Option(min=0.001, help="Pixel size.")] = None,
+    spacing_nm: Annotated[float | None, typer.Option(min=0.001, help="Of slices.")] = None,
+    overwrite: Overwrite = False,
+    as_json: Json = False,
+    *,
+    reporter: Reporter,
+) -> None:
+    """Number the objects of a segmentation, and measure them."""
+    from napari_cem import object_files as files
+
+    names = files.parse_class_options(classes or [])
+    wanted = files.Wanted(names, connectivity, min_voxels, fill_holes, pixel_nm, spacing_nm)
+    measuring = functools.partial(reporter.progress, "measuring", unit="object")
+    counts = files.make_objects(labels, out, table, image, wanted, overwrite, measuring)
+    text = "\n".join(f"{count} objects of {name}" for name, count in counts.items())
+    text += f"\nobjects: {out}" + (f"\ntable: {table}" if table else "")
+    total = sum(counts.values())
+    reporter.result(text.strip(), out=out, table=table, objects=total, classes=counts)
+
+
 def main() -> None:
     """Entry point of the command napari-cem."""
     try:

@@ -207,6 +207,39 @@ def label_writer(
     return TiffPages(path, shape, dtype, sizes, max(values), overwrite)
 
 
+def object_writer(
+    path: Path,
+    shape: tuple[int, int, int],
+    ndim: int,
+    sizes: tuple[float, float],
+    largest: int,
+    overwrite: bool = False,
+) -> Writer:
+    """A writer for numbers of objects up to `largest`: uint16 if they fit, else uint32 (or uint64).
+
+    The other parameters are those of `label_writer`.
+
+    Raises
+    ------
+    ValueError
+        If the format has no pixels for so large numbers.
+    """
+    suffix = path.suffix.lower()
+    most = {".png": 2**16 - 1, ".zarr": 2**64 - 1}.get(suffix, 2**32 - 1)
+    if largest > most:
+        remedy = ".tif or .zarr" if largest < 2**32 else ".zarr"
+        raise ValueError(
+            f"{path} cannot hold {largest} objects, at most {most}; write them to {remedy}"
+        )
+    dtype = np.uint16 if largest < 2**16 else np.uint32 if largest < 2**32 else np.uint64
+    if suffix == ".png":
+        return PngPage(path, overwrite)
+    if suffix == ".zarr":
+        inner = shape[3 - ndim :]
+        return ZarrPages(path, "zyx"[3 - ndim :], inner, dtype, sizes, {}, overwrite)
+    return TiffPages(path, shape, dtype, sizes, min(largest, 2**31 - 1), overwrite)
+
+
 def class_paths(path: Path, names: list[str]) -> list[Path]:
     """Files of the probabilities of several classes: the class's name is put before the ending."""
     safe = ["".join(c if c.isalnum() or c in "-_" else "_" for c in name) for name in names]

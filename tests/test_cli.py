@@ -33,14 +33,15 @@ def events(out):
 def test_help_lists_the_commands_that_are_there(command):
     status, out, _ = command("--help")
     assert status == 0
-    for name in ("demo", "doctor", "weights", "finetune", "segment", "evaluate"):
+    for name in ("demo", "doctor", "weights", "finetune", "segment", "evaluate", "objects"):
         assert name in out
     for name in ("curate", "pretrain"):
         assert name not in out
 
 
 @pytest.mark.parametrize(
-    "name", ["demo", "doctor", "finetune", "segment", "evaluate", "weights", "weights list"]
+    "name",
+    ["demo", "doctor", "finetune", "segment", "evaluate", "objects", "weights", "weights list"],
 )
 def test_every_command_explains_itself(command, name):
     status, out, _ = command(*name.split(), "--help")

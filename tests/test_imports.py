@@ -32,7 +32,14 @@ def test_importing_brings_no_gui_and_no_torch() -> None:
 
 
 def test_importing_the_package_is_light() -> None:
-    assert not loaded_by("import napari_cem") & (HEAVY | {"typer", "zarr", "PIL", "tqdm", "scipy"})
+    slow = {"typer", "zarr", "PIL", "tqdm", "scipy", "pandas", "skimage", "cc3d"}
+    assert not loaded_by("import napari_cem") & (HEAVY | slow)
+
+
+def test_the_modules_of_objects_load_their_libraries_when_they_are_called() -> None:
+    names = "measurements, object_edits, object_files, objects"
+    loaded = loaded_by(f"from napari_cem import {names}")
+    assert not loaded & {"pandas", "skimage", "cc3d", "scipy"}
 
 
 def test_every_public_name_is_there() -> None:
