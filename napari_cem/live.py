@@ -157,6 +157,12 @@ class Live:
         self._trainer.cancel()
         self._shown.cancel()
 
+    def abandon(self) -> None:
+        """Forgets what is left to do, after a failure."""
+        with self._lock:
+            self._round = self._view = None
+            self._strokes = {}
+
     def revert(self) -> None:
         """Goes back to the model before the last round."""
         with self._lock:
