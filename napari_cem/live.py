@@ -90,6 +90,8 @@ class Live:
         What was predicted.
     trained : bool
         Whether the weights shown come from any training.
+    seconds_per_pixel : float or None
+        What the last tile took that was predicted for the first time.
     """
 
     def __init__(
@@ -106,6 +108,7 @@ class Live:
         self.model, self.trained = model, trained
         self.threads, self.feature_bytes = threads, feature_bytes
         self.pages = Pages(page_bytes)
+        self.seconds_per_pixel: float | None = None
         self._shown = model.copy()
         self._version = 1
         self._trainer = Trainer(model, seed=seed, threads=threads, feature_bytes=feature_bytes)
@@ -295,15 +298,19 @@ class Live:
         return None
 
     def _predict(self, window: Window, number: int) -> Event:
-        version = self._version
+        version, page = self._version, self.pages.find(window)
         classes = len(self.model.classes)
         pixels, offset, scale = self._pixels(window)
         out = np.empty((1, classes, window.height, window.width), np.float32)
+        start, anew = time.monotonic(), number not in (page.versions if page else ())
         self._shown.core.predict(
             out, pixels, offset, scale, tile=TILE, halo=HALO, first_tile=number, tiles=1,
             threads=self.threads, slice=self._names.setdefault(window, len(self._names)),
             feature_bytes=self.feature_bytes,
         )  # fmt: skip
+        if anew:
+            side = min(TILE, max(window.height, window.width))
+            self.seconds_per_pixel = (time.monotonic() - start) / side**2
         y, x = window.tiling.core(number)
         page = self.pages.room(window, classes)
         page.probabilities[:, y, x] = np.rint(out[0][:, y, x] * 255)

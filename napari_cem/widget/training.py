@@ -108,7 +108,7 @@ class Training(QObject):
     def _wake(self) -> None:
         from napari.qt.threading import create_worker
 
-        if self._worker is not None or not (self._make or self.live and self.live.has_work):
+        if self._worker is not None or not (self._make or (self.live and self.live.has_work)):
             return
         generation = self._generation
         self._worker = create_worker(work, self.live, self._make, _start_thread=False)

@@ -85,5 +85,7 @@ def go_to_slice(viewer: Any, image: Any, z: int) -> None:
     if image.ndim == 2:
         return
     axis = viewer.dims.ndim - 3
-    middle = [z, *(size / 2 for size in image.data.shape[-2:])] if not image.multiscale else [z, 0, 0]
+    middle = (
+        [z, *(size / 2 for size in image.data.shape[-2:])] if not image.multiscale else [z, 0, 0]
+    )
     viewer.dims.set_point(axis, float(image.data_to_world(middle)[-3]))

@@ -1,0 +1,118 @@
+"""The dock widget: sections in a scroll area, and a footer that stays."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from qtpy.QtCore import Qt, QTimer
+from qtpy.QtGui import QCloseEvent
+from qtpy.QtWidgets import QFrame, QLabel, QScrollArea, QVBoxLayout, QWidget
+
+from napari_cem.widget import keys
+from napari_cem.widget.footer import Footer
+from napari_cem.widget.project import Project
+from napari_cem.widget.sections.base import Section
+from napari_cem.widget.sections.data import DataSection
+from napari_cem.widget.sections.labels import LabelsSection
+from napari_cem.widget.sections.objects import ObjectsSection
+from napari_cem.widget.sections.preview import PreviewSection
+from napari_cem.widget.sections.segment import SegmentSection
+from napari_cem.widget.sections.train import TrainSection
+
+WIDTH = 380
+
+
+class CemWidget(QWidget):
+    """ "CEM Segment": draw, and the prediction follows."""
+
+    def __init__(self, napari_viewer: "napari.viewer.Viewer") -> None:  # noqa: F821, UP037
+        super().__init__()
+        self.viewer = napari_viewer
+        self.project = Project(napari_viewer, self)
+        self.footer = Footer()
+        self.data = DataSection(self.project)
+        self.labels = LabelsSection(self.project)
+        self.train = TrainSection(self.project)
+        self.preview = PreviewSection(self.project)
+        self.segment = SegmentSection(self.project)
+        self.objects = ObjectsSection(self.project)
+        self.setMaximumWidth(WIDTH)
+        self._arrange()
+        self._refresh = QTimer(self, singleShot=True, interval=20)
+        self._refresh.timeout.connect(self.update_all)
+        self.project.changed.connect(self._refresh.start)
+        self.project.worked.connect(self.footer.run)
+        self.project.told.connect(self._tell)
+        self.project.training.busy.connect(self._busy)
+        self.footer.cancelled.connect(self.cancel)
+        self._keys = keys.bind(napari_viewer, self.project)
+        self._closed = False
+        self.destroyed.connect(lambda: None)
+        self.update_all()
+
+    @property
+    def sections(self) -> list[Section]:
+        """In the order of the work."""
+        return [
+            self.data, self.labels, self.train, self.preview, self.segment, self.objects,
+        ]  # fmt: skip
+
+    def _arrange(self) -> None:
+        inside = QWidget()
+        column = QVBoxLayout(inside)
+        column.setContentsMargins(2, 2, 2, 2)
+        column.setSpacing(2)
+        for section in self.sections:
+            column.addWidget(section)
+        help_line = QLabel(keys.HELP, wordWrap=True)
+        column.addWidget(help_line)
+        column.addStretch(1)
+        area = QScrollArea(widgetResizable=True)
+        area.setFrameShape(QFrame.Shape.NoFrame)
+        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        area.setWidget(inside)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(area, 1)
+        layout.addWidget(self.footer)
+
+    def update_all(self) -> None:
+        """Every section shows what is now."""
+        for section in self.sections:
+            section.update_all()
+
+    def _tell(self, line: str) -> None:
+        if not self.segment.job.running:
+            self.footer.rest(line)
+
+    def _busy(self, busy: bool) -> None:
+        if not busy and not self.segment.job.running and self.footer.button.isVisible():
+            self.footer.rest("ready")
+
+    def cancel(self) -> None:
+        """Ends what runs."""
+        if self.segment.job.running:
+            self.segment.job.cancel()
+        else:
+            self.project.cancel()
+
+    def close_project(self) -> None:
+        """Saves the session, ends the workers and gives the keys back."""
+        if self._closed:
+            return
+        self._closed = True
+        self._refresh.stop()
+        self.project.blockSignals(True)
+        self.data.close_events()
+        self.segment.job.close()
+        self.project.close()
+        keys.unbind(self.viewer, self._keys)
+
+    def closeEvent(self, event: QCloseEvent | None) -> None:
+        """The dock is closed."""
+        self.close_project()
+        super().closeEvent(event)
+
+    def hideEvent(self, event: Any) -> None:
+        """Hidden is not closed: work goes on."""
+        super().hideEvent(event)

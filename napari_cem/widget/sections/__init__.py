@@ -1,0 +1,1 @@
+"""The widget's sections, in the order of the work."""
