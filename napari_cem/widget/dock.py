@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtGui import QCloseEvent
@@ -19,13 +19,16 @@ from napari_cem.widget.sections.preview import PreviewSection
 from napari_cem.widget.sections.segment import SegmentSection
 from napari_cem.widget.sections.train import TrainSection
 
+if TYPE_CHECKING:
+    import napari.viewer
+
 WIDTH = 380
 
 
 class CemWidget(QWidget):
     """ "CEM Segment": draw, and the prediction follows."""
 
-    def __init__(self, napari_viewer: "napari.viewer.Viewer") -> None:  # noqa: F821, UP037
+    def __init__(self, napari_viewer: napari.viewer.Viewer) -> None:
         super().__init__()
         self.viewer = napari_viewer
         self.project = Project(napari_viewer, self)
@@ -36,7 +39,7 @@ class CemWidget(QWidget):
         self.preview = PreviewSection(self.project)
         self.segment = SegmentSection(self.project)
         self.objects = ObjectsSection(self.project)
-        self.setMaximumWidth(WIDTH)
+        self.setFixedWidth(WIDTH - 20)
         self._arrange()
         self._refresh = QTimer(self, singleShot=True, interval=20)
         self._refresh.timeout.connect(self.update_all)
@@ -47,7 +50,6 @@ class CemWidget(QWidget):
         self.footer.cancelled.connect(self.cancel)
         self._keys = keys.bind(napari_viewer, self.project)
         self._closed = False
-        self.destroyed.connect(lambda: None)
         self.update_all()
 
     @property
@@ -108,11 +110,7 @@ class CemWidget(QWidget):
         self.project.close()
         keys.unbind(self.viewer, self._keys)
 
-    def closeEvent(self, event: QCloseEvent | None) -> None:
+    def closeEvent(self, event: QCloseEvent) -> None:
         """The dock is closed."""
         self.close_project()
         super().closeEvent(event)
-
-    def hideEvent(self, event: Any) -> None:
-        """Hidden is not closed: work goes on."""
-        super().hideEvent(event)

@@ -61,7 +61,7 @@ class Project(QObject):
         self.base: str | None = "cem500k" if weights.cached("cem500k") else None
         self.model_file: Path | None = None
         self.budget: float | None = BUDGETS["Better (20 s)"]
-        self.follows = True
+        self.follows, self.seed = True, 0
         self.rounds: list[Rounded] = []
         self.own_threshold: float | None = None
         self.training = Training(self)
@@ -315,16 +315,16 @@ class Project(QObject):
 
     def _begin(self, model: Model | None) -> None:
         base, classes = self.base or SCRATCH, self.classes
-        volume = ArrayVolume(layers.full_data(self.image), self.image.name)
+        seed, volume = self.seed, ArrayVolume(layers.full_data(self.image), self.image.name)
         spacing = layers.spacing_nm(self.image)
         wanted = preferences.load()
 
         def make() -> Live:
             begun = model or Model.from_weights(
-                base, classes, pixel_nm=None if spacing is None else spacing[-1]
+                base, classes, seed, pixel_nm=None if spacing is None else spacing[-1]
             )
             return Live(
-                volume, begun, model is not None, wanted.threads,
+                volume, begun, model is not None, wanted.threads, seed,
                 feature_bytes=wanted.feature_bytes,
             )  # fmt: skip
 

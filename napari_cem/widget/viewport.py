@@ -27,9 +27,10 @@ class Viewport(QObject):
         self.viewer = viewer
         self._timer = QTimer(self, singleShot=True, interval=QUIET_MS)
         self._timer.timeout.connect(self.moved)
+        camera = viewer.scene.camera if hasattr(viewer, "scene") else viewer.camera
         self._events = [
             viewer.dims.events.point, viewer.dims.events.order, viewer.dims.events.ndisplay,
-            viewer.camera.events.center, viewer.camera.events.zoom,
+            camera.events.center, camera.events.zoom,
         ]  # fmt: skip
         for event in self._events:
             event.connect(self._later)

@@ -45,7 +45,7 @@ class LabelsSection(Section):
         self.rows.addWidget(self.table)
         self.row(
             button("Add class", project.add_class, "add-class"),
-            button("From prediction", self._from_prediction, "from-prediction",
+            button("As predicted", self._from_prediction, "from-prediction",
                    "label this slice as predicted, where nothing is painted, to correct it"),
             button("Box complete", self._box, "box-complete",
                    "draw a box in which everything is painted; the rest becomes background"),

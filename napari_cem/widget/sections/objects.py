@@ -77,7 +77,7 @@ class ObjectsSection(Section):
         self.least = QSpinBox(objectName="least", maximum=10**9, value=0, suffix=" voxels at least")
         self.fill = QCheckBox("fill holes", objectName="fill")
         self.row(self.source)
-        self.row(self.least, self.fill, button("Find", self.find, "find"))
+        self.row(self.least, self.fill, button("Find", self.search, "find"))
         self.table = QTableView(objectName="objects")
         self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.table.setMinimumHeight(140)
@@ -120,7 +120,7 @@ class ObjectsSection(Section):
 
     # ---- finding ----
 
-    def find(self) -> None:
+    def search(self) -> None:
         """Finds and measures, in a worker."""
         from napari.qt.threading import create_worker
 
