@@ -21,9 +21,10 @@ def box_mean(page: np.ndarray, size: int) -> np.ndarray:
     """Mean over the square of odd side `size` around each pixel, the image reflected beyond its
     edge."""
     for axis in (0, 1):
-        margins = [(0, 0), (0, 0)]
-        margins[axis] = (size // 2 + 1, size // 2)
-        total = np.cumsum(np.pad(page, margins, mode="symmetric"), axis=axis)
+        length = page.shape[axis]
+        places = np.arange(-(size // 2) - 1, length + size // 2) % (2 * length)
+        places = np.minimum(places, 2 * length - 1 - places)
+        total = np.cumsum(page.take(places, axis), axis=axis)
         ends = np.arange(size, total.shape[axis])
         page = (total.take(ends, axis) - total.take(ends - size, axis)) / size
     return page
