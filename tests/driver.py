@@ -17,12 +17,12 @@ class Driver:
     """A viewer with the widget in its dock."""
 
     def __init__(self, viewer: Any) -> None:
-        from qtpy.QtWidgets import QApplication
+        from qtpy.QtCore import QEventLoop
 
         from napari_cem.widget.dock import CemWidget
 
         self.viewer = viewer
-        self.process = QApplication.processEvents
+        self.process = QEventLoop().processEvents
         viewer.window._qt_window.resize(1400, 950)
         self.widget = CemWidget(viewer)
         viewer.window.add_dock_widget(self.widget, name="CEM Segment", area="right")

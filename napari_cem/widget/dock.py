@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt, QTimer
@@ -23,6 +24,18 @@ if TYPE_CHECKING:
     import napari.viewer
 
 WIDTH = 380
+
+
+def qt_problem() -> str | None:
+    """What is wrong with this Qt, and the remedy; None if nothing is known."""
+    from qtpy import API, QT_VERSION
+
+    if API == "pyside6" and QT_VERSION.startswith("6.12.") and sys.version_info < (3, 12):
+        return (
+            f"PySide6 {QT_VERSION} crashes Python 3.11 after some thousand calls; save often, and "
+            "type: pip install 'PySide6<6.12'"
+        )
+    return None
 
 
 class CemWidget(QWidget):
@@ -50,6 +63,9 @@ class CemWidget(QWidget):
         self.footer.cancelled.connect(self.cancel)
         self._keys = keys.bind(napari_viewer, self.project)
         self._closed = False
+        problem = qt_problem()
+        if problem:
+            self.footer.rest(problem)
         self.update_all()
 
     @property
