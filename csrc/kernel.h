@@ -49,7 +49,7 @@ struct operands {
     void *workspace;                                  /* of this worker */
 };
 
-enum { KERNEL_PHASES = 4 };
+enum { KERNEL_PHASES = 24 };
 
 struct kernel;
 
@@ -79,14 +79,21 @@ struct kernel {
                    int64_t part);
 };
 
+extern const struct kernel kernel_winograd, kernel_winograd_weights;
+extern const struct kernel kernel_doubling, kernel_doubling_data, kernel_doubling_weights;
 extern const struct kernel kernel_conv_onednn;
 extern const struct kernel kernel_upconv_onednn;
 extern const struct kernel kernel_maxpool;
 extern const struct kernel kernel_norm;
 extern const struct kernel kernel_add;
 
-/* The first kernel of the table that supports `shape` in `slot`, or NULL. */
-const struct kernel *kernel_choose(const struct shape *shape, int slot);
+/* The first kernel of the table that supports `shape` in `slot`.  Kernels of our own are used only
+ * where they have agreed with oneDNN's once in this process on a small case. */
+int32_t kernel_choose(const struct kernel **out, const struct shape *shape, int slot);
+
+/* Sets `agrees`: on a small case like `shape` both kernels give the same, to rounding. */
+int32_t kernel_prove(bool *agrees, const struct kernel *kernel, const struct kernel *peer,
+                     const struct shape *shape, int slot);
 
 /* In how many strips of rows a run over `shape` is cut, and the rows [first, last) of a strip. */
 int64_t kernel_strips(const struct shape *shape, int64_t rows);

@@ -311,6 +311,13 @@ int32_t onednn_conv_run(const struct onednn_conv *conv, float *in, void *weights
     return refused(status, "to run a convolution");
 }
 
+bool onednn_has(int32_t instructions)
+{
+    unsigned need = instructions == ONEDNN_AVX512 ? dnnl_cpu_isa_avx512_core : dnnl_cpu_isa_avx2;
+
+    return ((unsigned)dnnl_get_effective_cpu_isa() & need) == need && __builtin_cpu_supports("fma");
+}
+
 static const char *isa_name(dnnl_cpu_isa_t isa)
 {
     switch ((unsigned)isa) {

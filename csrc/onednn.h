@@ -41,6 +41,10 @@ int32_t onednn_conv_unpack(const struct onednn_conv *conv, float *plain, const v
 int32_t onednn_conv_run(const struct onednn_conv *conv, float *in, void *weights, const float *bias,
                         float *out, void *workspace);
 
+/* Instruction sets that this CPU has and ONEDNN_MAX_CPU_ISA, which users may set, allows. */
+enum { ONEDNN_AVX2, ONEDNN_AVX512 };
+bool onednn_has(int32_t instructions);
+
 /* "oneDNN 3.2.0, AVX2" */
 const char *onednn_name(void);
 

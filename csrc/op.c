@@ -15,10 +15,8 @@ int32_t op_plan(struct op *op)
     for (int slot = 0; slot < SLOTS && status == CEM_OK; slot++) {
         const struct kernel *kernel;
         if (!op->used[slot]) continue;
-        if (!(kernel = kernel_choose(&op->shape, slot)))
-            return error_set(CEM_EBACKEND, "there is no kernel for an op of kind %d",
-                             op->shape.kind);
-        status = kernel->plan(&op->plans[slot], &op->shape, slot);
+        if ((status = kernel_choose(&kernel, &op->shape, slot)) == CEM_OK)
+            status = kernel->plan(&op->plans[slot], &op->shape, slot);
     }
     return status;
 }

@@ -57,6 +57,9 @@ static int32_t run_part(void *context, int64_t step, int64_t part, int worker)
     return job->plan->kernel->run(job->plan, &operands, (int)step, part);
 }
 
+/* Used in place of the table's choice, if not NULL. */
+static const struct kernel *forced;
+
 struct planning {
     struct plan *plan;
     const struct shape *shape;
@@ -68,10 +71,11 @@ struct planning {
 static int32_t plan_and_pack(void *context, int64_t step, int64_t part, int worker)
 {
     struct planning *p = context;
-    int32_t status;
+    const struct kernel *kernel = forced;
+    int32_t status = forced ? CEM_OK : kernel_choose(&kernel, p->shape, p->slot);
 
     (void)step, (void)part, (void)worker;
-    status = kernel_choose(p->shape, p->slot)->plan(&p->plan, p->shape, p->slot);
+    if (status == CEM_OK) status = kernel->plan(&p->plan, p->shape, p->slot);
     if (status != CEM_OK || !p->weights || p->slot == SLOT_WEIGHTS) return status;
     p->packed = memory_raw(p->plan->packed, 1);
     return p->plan->kernel->pack(p->plan, p->packed, p->weights, NULL);
@@ -166,7 +170,7 @@ static struct shape conv_of(int kind, int64_t samples, int64_t h, int64_t w, int
 
 static const struct shape *convolutions(int *count)
 {
-    static struct shape shapes[16];
+    static struct shape shapes[32];
 
     shapes[0] = conv_of(OP_CONV, 1, 64, 32, 16, 32, 3, 1); /* eight strips */
     shapes[1] = conv_of(OP_CONV, 2, 24, 20, 8, 16, 3, 1);  /* three strips, two samples */
@@ -183,7 +187,16 @@ static const struct shape *convolutions(int *count)
     shapes[12] = conv_of(OP_UPCONV, 3, 9, 7, 8, 8, 3, 1);
     shapes[13] = conv_of(OP_CONV, 2, 16, 16, 7, 5, 3, 1); /* odd channels */
     shapes[14] = conv_of(OP_UPCONV, 2, 16, 16, 5, 3, 3, 1);
-    *count = 15;
+    shapes[15] = conv_of(OP_CONV, 3, 4, 4, 16, 16, 3, 1);    /* one tile a sample */
+    shapes[16] = conv_of(OP_CONV, 1, 9, 7, 32, 48, 3, 1);    /* odd tiles, half a panel */
+    shapes[17] = conv_of(OP_CONV, 1, 67, 66, 16, 16, 3, 1);  /* tiles in blocks */
+    shapes[18] = conv_of(OP_CONV, 2, 6, 5, 80, 64, 3, 1);    /* all tiles at once */
+    shapes[19] = conv_of(OP_CONV, 1, 33, 70, 8, 24, 3, 1);   /* narrow vectors */
+    shapes[20] = conv_of(OP_UPCONV, 1, 5, 70, 16, 32, 3, 1); /* two blocks a row */
+    shapes[21] = conv_of(OP_UPCONV, 2, 11, 3, 24, 8, 3, 1);
+    shapes[22] = conv_of(OP_UPCONV, 2, 3, 2, 272, 256, 3, 1); /* the whole batch at once */
+    shapes[23] = conv_of(OP_UPCONV, 2, 1, 4, 16, 16, 3, 1);
+    *count = 24;
     return shapes;
 }
 
@@ -245,6 +258,128 @@ static void convolutions_have_the_same_bits_on_one_two_and_three_workers(void)
             }
             memory_free(one);
         }
+}
+
+/* Odd sizes and all kinds of channels, drawn. */
+static struct shape drawn(int number)
+{
+    static const int64_t channels[] = {8, 16, 24, 32, 40, 48, 64};
+    uint64_t stream = 1000 + (uint64_t)number;
+    int64_t n[5];
+
+    for (int i = 0; i < 5; i++) n[i] = random_below(2, stream, (uint64_t)i, i < 2 ? 7 : 14);
+    return conv_of(number % 2 ? OP_CONV : OP_UPCONV, 1 + n[2] % 3, 1 + n[3], 1 + n[4],
+                   channels[n[0]], channels[n[1]], 3, 1);
+}
+
+static void drawn_convolutions_equal_naive_loops(void)
+{
+    for (int number = 0; number < 24; number++)
+        for (int slot = 0; slot < SLOTS; slot++) {
+            struct shape s = drawn(number);
+            float *result;
+            double error = conv_error(&s, slot, 2, &result);
+            memory_free(result);
+            if (error > TOLERANCE)
+                printf("%lld x %lld x %lld, %lld to %lld channels, kind %d, slot %d: error %g\n",
+                       (long long)s.samples, (long long)s.in_h, (long long)s.in_w, (long long)s.in,
+                       (long long)s.out, s.kind, slot, error);
+            CHECK(error <= TOLERANCE);
+        }
+}
+
+/* ---- against oneDNN, where naive loops would take minutes ---- */
+
+static int32_t run_kernel(const struct kernel *kernel, const struct shape *s, int slot,
+                          float *const arrays[SLOTS])
+{
+    struct operands o = {.in = arrays[SLOT_DATA],
+                         .out = arrays[SLOT_FORWARD],
+                         .in_gradient = arrays[SLOT_DATA],
+                         .out_gradient = arrays[SLOT_FORWARD],
+                         .weight_gradient = arrays[SLOT_WEIGHTS]};
+
+    forced = kernel;
+    int32_t status = run_slot(s, slot, o, arrays[SLOT_WEIGHTS], 2);
+    forced = NULL;
+    return status;
+}
+
+static double distance_from(const struct kernel *peer, const struct shape *s, int slot)
+{
+    const int64_t sizes[] = {out_count(s), in_count(s), s->out * s->row};
+    const struct kernel *kernels[] = {NULL, peer};
+    float *arrays[2][SLOTS];
+    double *want, error = 0;
+
+    for (int k = 0; k < 2; k++) {
+        for (int i = 0; i < SLOTS; i++) arrays[k][i] = numbers(sizes[i], (uint64_t)i);
+        if (run_kernel(kernels[k], s, slot, arrays[k]) != CEM_OK) error = 1e9;
+    }
+    want = memory_raw(sizes[slot], sizeof *want);
+    for (int64_t i = 0; i < sizes[slot]; i++) want[i] = arrays[1][slot][i];
+    error += worst(arrays[0][slot], want, sizes[slot]);
+    memory_free(want);
+    for (int i = 0; i < 2 * SLOTS; i++) memory_free(arrays[i / SLOTS][i % SLOTS]);
+    return error;
+}
+
+static void large_convolutions_equal_those_of_onednn(void)
+{
+    struct shape shapes[] = {
+        conv_of(OP_CONV, 1, 68, 60, 512, 128, 3, 1),  /* several chunks */
+        conv_of(OP_CONV, 1, 131, 260, 64, 96, 3, 1),  /* many blocks */
+        conv_of(OP_CONV, 2, 19, 15, 1024, 256, 3, 1), /* long sums */
+        conv_of(OP_UPCONV, 1, 64, 128, 64, 32, 3, 1), conv_of(OP_UPCONV, 2, 9, 8, 2048, 256, 3, 1),
+    };
+
+    for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++)
+        for (int slot = 0; slot < SLOTS; slot++) {
+            const struct kernel *peer =
+                shapes[i].kind == OP_UPCONV ? &kernel_upconv_onednn : &kernel_conv_onednn;
+            double error = distance_from(peer, &shapes[i], slot);
+            if (error > TOLERANCE)
+                printf("shape %zu, slot %d: error %g %s\n", i, slot, error, error_line());
+            CHECK(error <= TOLERANCE);
+        }
+}
+
+/* ---- kernels that prove themselves ---- */
+
+static int32_t run_wrongly(const struct plan *plan, const struct operands *o, int phase,
+                           int64_t part)
+{
+    int32_t status = kernel_winograd.run(plan, o, phase, part);
+
+    if (phase == plan->phases - 1 && part == 0) o->out[17] += 0.5F;
+    return status;
+}
+
+struct proving {
+    const struct kernel *kernel;
+    bool agrees;
+};
+
+static int32_t prove(void *context, int64_t step, int64_t part, int worker)
+{
+    struct shape s = conv_of(OP_CONV, 1, 32, 32, 16, 16, 3, 1);
+    struct proving *proving = context;
+
+    (void)step, (void)part, (void)worker;
+    return kernel_prove(&proving->agrees, proving->kernel, &kernel_conv_onednn, &s, SLOT_FORWARD);
+}
+
+static void a_kernel_that_disagrees_with_onednn_is_found_out(void)
+{
+    struct kernel wrong = kernel_winograd;
+    struct proving right_one = {.kernel = &kernel_winograd};
+    struct proving wrong_one = {.kernel = &wrong, .agrees = true};
+
+    wrong.run = run_wrongly;
+    CHECK_EQ(pool_for(1, 1, prove, &wrong_one), CEM_OK);
+    CHECK(!wrong_one.agrees);
+    CHECK_EQ(pool_for(1, 1, prove, &right_one), CEM_OK);
+    CHECK(right_one.agrees);
 }
 
 static void a_bias_a_sum_and_a_relu_follow_the_convolution(void)
@@ -435,6 +570,9 @@ static void the_batch_norm_and_its_gradients_equal_finite_differences(void)
 int main(void)
 {
     RUN(convolutions_and_their_gradients_equal_naive_loops);
+    RUN(drawn_convolutions_equal_naive_loops);
+    RUN(large_convolutions_equal_those_of_onednn);
+    RUN(a_kernel_that_disagrees_with_onednn_is_found_out);
     RUN(convolutions_have_the_same_bits_on_one_two_and_three_workers);
     RUN(a_bias_a_sum_and_a_relu_follow_the_convolution);
     RUN(the_max_pool_takes_the_largest_and_its_gradient_goes_there);
