@@ -3,6 +3,9 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 #include "error.h"
 
@@ -47,6 +50,13 @@ void memory_free(void *block)
 {
     if (block) atomic_fetch_sub(&live, 1);
     free(block);
+}
+
+void memory_trim(void)
+{
+#ifdef __GLIBC__
+    malloc_trim(0);
+#endif
 }
 
 char *memory_text(const char *text)

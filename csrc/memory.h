@@ -13,6 +13,10 @@ void *memory_raw(int64_t count, int64_t size);
 
 void memory_free(void *block);
 
+/* Gives what was freed back to the system: an allocator may keep hundreds of MiB between a model
+ * and the next one, in a process that has other uses for them. */
+void memory_trim(void);
+
 /* A copy of `text`, or NULL with the error line set. */
 char *memory_text(const char *text);
 

@@ -87,6 +87,7 @@ int32_t trainer_evaluate(double *iou, int64_t *pixels, struct trainer *trainer,
                          const _Atomic int32_t *cancel);
 int32_t trainer_commit(struct trainer *trainer, struct model *model);
 int32_t trainer_snapshot(struct trainer *trainer, struct model *model);
+int32_t trainer_restart(struct trainer *trainer, struct model *model);
 int32_t trainer_revert(struct trainer *trainer, struct model *model);
 int32_t trainer_save(struct trainer *trainer, const char *path);
 int32_t trainer_load(struct trainer **out, const struct model *model,

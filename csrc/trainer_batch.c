@@ -14,6 +14,7 @@ enum {
     STREAM_ORDER = 0x6f72646572,
     STREAM_TURN = 0x7475726e,
     TURNS = 8,
+    LEAST_SIDE = 32,
     RESTATE_BATCHES = 4,
     RESTATE_SAMPLES = 4
 };
@@ -241,12 +242,15 @@ int32_t trainer_restate(struct trainer *t, const _Atomic int32_t *cancel)
         .kind = PROGRAM_STATISTICS, .height = t->side, .width = t->side};
     const struct network *network = t->model->network;
     int64_t places = network->layers[network->encoder].weight, all = 0, count, batches;
-    float *now = memory_new(2 * places, sizeof *now), *mean = now + places;
+    float *now, *mean;
     struct engine engine = {0};
     int32_t status = CEM_EMEMORY;
 
-    if (!now) return status;
     for (int i = 0; i < t->image_count; i++) all += t->images[i].tiles;
+    /* The deepest maps of one least tile hold one value each, which has no deviation. */
+    if (all * t->side == LEAST_SIDE) return CEM_OK;
+    if (!(now = memory_new(2 * places, sizeof *now))) return status;
+    mean = now + places;
     count = all < RESTATE_BATCHES * RESTATE_SAMPLES ? all : RESTATE_BATCHES * RESTATE_SAMPLES;
     options.samples = count < RESTATE_SAMPLES ? count : RESTATE_SAMPLES;
     batches = (count + options.samples - 1) / options.samples;

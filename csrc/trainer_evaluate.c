@@ -205,16 +205,13 @@ int32_t trainer_commit(struct trainer *t, struct model *model)
     return CEM_OK;
 }
 
-int32_t trainer_revert(struct trainer *t, struct model *model)
+int32_t trainer_restart(struct trainer *t, struct model *model)
 {
     int64_t count = t->model->network->parameters - t->origin;
     int32_t status = model_check_same_network(t->model, model);
 
+    if (status == CEM_OK) status = take(t->model, model);
     if (status != CEM_OK) return status;
-    if (!t->previous)
-        return error_set(CEM_EARGUMENT, "there is nothing to go back to; no round was committed");
-    if ((status = take(model, t->previous)) != CEM_OK) return status;
-    if ((status = take(t->model, t->previous)) != CEM_OK) return status;
     memset(t->first_moment, 0, (size_t)count * sizeof *t->first_moment);
     memset(t->second_moment, 0, (size_t)count * sizeof *t->second_moment);
     t->updates = 0;
@@ -222,7 +219,20 @@ int32_t trainer_revert(struct trainer *t, struct model *model)
     t->restated = !t->options.restatistics || t->options.recipe != CEM_INTERACTIVE;
     t->best_iou = -1;
     model_free(t->best);
+    t->best = NULL;
+    return CEM_OK;
+}
+
+int32_t trainer_revert(struct trainer *t, struct model *model)
+{
+    int32_t status = model_check_same_network(t->model, model);
+
+    if (status != CEM_OK) return status;
+    if (!t->previous)
+        return error_set(CEM_EARGUMENT, "there is nothing to go back to; no round was committed");
+    if ((status = take(model, t->previous)) != CEM_OK) return status;
+    if ((status = trainer_restart(t, t->previous)) != CEM_OK) return status;
     model_free(t->previous);
-    t->best = t->previous = NULL;
+    t->previous = NULL;
     return CEM_OK;
 }

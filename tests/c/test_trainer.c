@@ -163,24 +163,30 @@ static void the_interactive_loss_falls_and_strokes_are_held_out(void)
 
 static void the_interactive_encoder_keeps_its_weights_and_without_restatistics_everything(void)
 {
-    cem_model *model = new_model(2), *before = NULL;
+    cem_model *model = new_model(2), *before = NULL, *shown = NULL;
     cem_trainer_options o = options_for(CEM_INTERACTIVE, 2);
     struct scene a = scene_of(1);
     cem_trainer *trainer = NULL;
 
     o.restatistics = 0;
     CHECK_EQ(cem_model_copy(&before, model), CEM_OK);
+    CHECK_EQ(cem_model_copy(&shown, model), CEM_OK);
     CHECK_EQ(cem_trainer_new(&trainer, model, &o), CEM_OK);
     CHECK_EQ(add(trainer, 1, &a, false), CEM_OK);
     CHECK_EQ(cem_trainer_step(NULL, trainer, 3), CEM_OK);
     CHECK_EQ(cem_trainer_commit(trainer, model), CEM_OK);
     CHECK(same_tensors(model, before, "encoder."));
     CHECK(!same_tensors(model, before, "decoder."));
+    CHECK_EQ(cem_trainer_step(NULL, trainer, 1), CEM_OK);
+    CHECK_EQ(cem_trainer_restart(trainer, before), CEM_OK);
+    CHECK_EQ(cem_trainer_snapshot(trainer, shown), CEM_OK);
+    CHECK(same_tensors(shown, before, ""));
     CHECK_EQ(cem_trainer_revert(trainer, model), CEM_OK);
     CHECK(same_tensors(model, before, ""));
     CHECK_EQ(cem_trainer_revert(trainer, model), CEM_EARGUMENT);
     CHECK_EQ(cem_trainer_step(NULL, trainer, 1), CEM_OK);
     cem_trainer_free(trainer);
+    cem_model_free(shown);
     cem_model_free(before);
     cem_model_free(model);
 }
