@@ -1,4 +1,5 @@
-/* The ABI: status, library, pixels.  api_model.c, api_train.c and api_tiff.c have the rest. */
+/* The ABI: status, library, pixels.  api_volume.c, api_model.c, api_train.c and
+ * api_tiff.c have the rest. */
 #include "api.h"
 
 #include <math.h>

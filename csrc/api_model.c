@@ -108,6 +108,7 @@ void cem_model_free(cem_model *model)
     predictor_free(model->predictor);
     model_free(model->model);
     memory_free(model);
+    memory_trim();
 }
 
 int32_t cem_model_classes(const cem_model *model)

@@ -157,6 +157,7 @@ void cem_trainer_free(cem_trainer *trainer)
     if (!trainer) return;
     trainer_free(trainer->trainer);
     memory_free(trainer);
+    memory_trim();
 }
 
 int32_t cem_trainer_set(cem_trainer *trainer, int64_t key, const void *pixels, int32_t type,
@@ -226,6 +227,11 @@ int32_t cem_trainer_commit(cem_trainer *trainer, cem_model *model)
 int32_t cem_trainer_snapshot(cem_trainer *trainer, cem_model *model)
 {
     return with_model(trainer, model, trainer_snapshot);
+}
+
+int32_t cem_trainer_restart(cem_trainer *trainer, cem_model *model)
+{
+    return with_model(trainer, model, trainer_restart);
 }
 
 int32_t cem_trainer_revert(cem_trainer *trainer, cem_model *model)

@@ -115,6 +115,49 @@ typedef struct cem_intensity {
  * volume comes as 8-bit, 12-bit in 16, float or signed.  A constant volume is refused. */
 int32_t cem_intensity_measure(cem_intensity *intensity, const cem_statistics *statistics);
 
+/* Numbers, from 0, of at most `most` (>= 2) evenly spaced slices of a stack, its first and last
+ * among them: CEM_SAMPLE_SLICES are looked at to measure a volume. slices  room for `most` Returns
+ * how many there are, or a negative status. */
+enum { CEM_SAMPLE_SLICES = 64 };
+int64_t cem_sample(int64_t *slices, int64_t depth, int64_t most);
+
+/* Mean and deviation of 8-bit pixels in units of 0..1, to six decimals: the second rule, "norms",
+ * by which weights are pre-trained. */
+int32_t cem_norms_measure(double *norms, const cem_statistics *statistics);
+
+/* The constants of that rule, for 8-bit pixels. */
+int32_t cem_intensity_from_norms(cem_intensity *intensity, const double *norms);
+
+/* `count` pixels as 8-bit ones, [low, high] becoming [0, 255]. */
+int32_t cem_stretch(uint8_t *out, const void *pixels, int32_t type, int64_t count, double low,
+                    double high);
+
+/* What tells a volume from its negative: quantiles (1, 10, 25, 50, 75, 90 and 99 %) of the pixels,
+ * and of the differences of their means over 1, 3, 7 and 15 pixels, summed over some slices.  All
+ * zeros is empty. */
+typedef struct cem_contrast {
+    int64_t slices;  /* slices seen */
+    double sums[28]; /* (4, 7): bands, quantiles */
+} cem_contrast;
+
+/* Adds a slice, of which the middle 512 x 512 pixels are looked at.  Every n-th of the slices of
+ * cem_sample is added, n being their number divided by CEM_CONTRAST_SLICES, rounded down, and at
+ * least 1. */
+enum { CEM_CONTRAST_SLICES = 8 };
+int32_t cem_contrast_add(cem_contrast *contrast, const void *pixels, int32_t type, int64_t height,
+                         int64_t width);
+
+/* The mean, (4, 7), of the slices added, in units of what the network sees; four decimals. */
+int32_t cem_contrast_mean(double *mean, const cem_contrast *contrast,
+                          const cem_intensity *intensity);
+
+/* `inverted` is 1 if the mean `seen` is at least twice as near to `trained` once it is inverted. */
+int32_t cem_contrast_inverted(int32_t *inverted, const double *trained, const double *seen);
+
+/* Nanometres of a `length` in `unit` ("nm", "micron", "um", ...), six digits; 0 if the unit is not
+ * known or an electron microscope's pixel has another size (0.1 nm to 10 um). */
+int32_t cem_pixel_nm(double *nm, double length, const char *unit);
+
 /* ==== Model ==== */
 
 typedef struct cem_model cem_model;
@@ -223,6 +266,26 @@ int32_t cem_predict(float *out, cem_model *model, const void *pixels, int32_t ty
 int32_t cem_classify(uint16_t *labels, cem_model *model, const float *probabilities, int64_t depth,
                      int64_t pixels);
 
+/* Directions of slices through a volume (depth, height, width).  A slice of XY is (height, width),
+ * of XZ (depth, width), of YZ (depth, height). */
+enum { CEM_XY = 0, CEM_XZ = 1, CEM_YZ = 2 };
+
+/* Copies slices [first, first + count) of `plane` out of a volume of `type`. */
+int32_t cem_planes_gather(void *out, const void *volume, int32_t type, int64_t depth,
+                          int64_t height, int64_t width, int32_t plane, int64_t first,
+                          int64_t count);
+
+/* Adds the probabilities of such slices, (count, classes, their rows, their columns), to
+ *   sums  (depth, classes - 1, height, width), without the background */
+int32_t cem_planes_add(float *sums, const float *probabilities, int64_t classes, int64_t depth,
+                       int64_t height, int64_t width, int32_t plane, int64_t first, int64_t count);
+
+/* The mean over so many `planes`.
+ *   out   (classes, pixels); the background is what the others leave
+ *   sums  (classes - 1, pixels) */
+int32_t cem_planes_mean(float *out, const float *sums, int64_t classes, int64_t pixels,
+                        int32_t planes);
+
 /* ==== Train ==== */
 
 typedef struct cem_trainer cem_trainer;
@@ -314,6 +377,10 @@ int32_t cem_trainer_commit(cem_trainer *trainer, cem_model *model);
  * in progress.  Commit and revert know nothing of it. */
 int32_t cem_trainer_snapshot(cem_trainer *trainer, cem_model *model);
 
+/* Goes on from the weights and the threshold of `model`, as if nothing had been trained since; the
+ * images stay, and so does what the last commit kept. */
+int32_t cem_trainer_restart(cem_trainer *trainer, cem_model *model);
+
 /* Puts back what `model` was before the last commit, and goes on from there. */
 int32_t cem_trainer_revert(cem_trainer *trainer, cem_model *model);
 
@@ -363,6 +430,79 @@ int32_t cem_tiff_finish(cem_tiff *tiff);
 
 /* Closes; of a file that was not finished nothing remains. */
 void cem_tiff_free(cem_tiff *tiff);
+
+/* ==== Curate ==== */
+
+/* Rules by which pixels become 8 bits. */
+enum {
+    CEM_IMAGE = 0, /* one image */
+    CEM_VOLUME = 1 /* slices of a volume */
+};
+
+/* Turns `count` pixels of `type` into 8 bits, truncated, as the curation of CEM500K means it.
+ *   CEM_IMAGE   unsigned integers of n bits: v / 2^n * 255; signed: (v + 2^(n-1)) / 2^n * 255;
+ *               floats: (v - smallest) / (largest - smallest) * 255 of these pixels, which must be
+ *               finite (0 if all are equal)
+ *   CEM_VOLUME  v / m * 255 with m 65535 (CEM_U16), 32767 (CEM_I16), 4294967295 (CEM_U32) or
+ *               1 (CEM_F32); negative values, floats above 1 and other types are refused, and then
+ *               `out` holds anything
+ * CEM_U8 stays as it is. */
+int32_t cem_eight_bit(uint8_t *out, const void *pixels, int32_t type, int64_t count, int32_t rule);
+
+/* Patches along an axis of `size` pixels: size / side rounded, a half to even, but at least 1; or a
+ * negative status.  Patch i covers [side * i, min(side * (i + 1), size)). */
+int64_t cem_patches_along(int64_t size, int64_t side);
+
+/* Axes across which a volume is cut into sections: 3, or 1 (z) if |pixel - spacing| / pixel is
+ * above `anisotropy`; or a negative status.  `spacing` is the distance of slices, `pixel` the side
+ * of a pixel, in any one unit. */
+int32_t cem_patches_axes(double spacing, double pixel, double anisotropy);
+
+/* Cuts patches of one shape out of the sections of a volume.
+ *   out      (count, rows, columns)
+ *   volume   (depth, height, width)
+ *   corners  (count, 4): axis (0: sections are (y, x), 1: (z, x), 2: (z, y)), number of the
+ *            section, row and column of the first pixel
+ *   threads  0 is cem_cores() */
+int32_t cem_patches_cut(uint8_t *out, const uint8_t *volume, int64_t depth, int64_t height,
+                        int64_t width, const int64_t *corners, int64_t count, int64_t rows,
+                        int64_t columns, int32_t threads);
+
+/* The difference hash of each patch, the 64 bits that imagehash.dhash (hash size 8) gives for it
+ * after Pillow has resized it to 224 x 224 (bilinear); the first bit is the most significant.  Of
+ * patches with a side beyond 224 a bit may differ, where Pillow resizes the columns first.
+ *   hashes   (count)
+ *   patches  (count, height, width), sides 1 to 32768
+ *   threads  0 is cem_cores() */
+int32_t cem_dhash(uint64_t *hashes, const uint8_t *patches, int64_t count, int64_t height,
+                  int64_t width, int32_t threads);
+
+/* Figures that cem_patch_features gives for a patch. */
+enum { CEM_FEATURES = 39 };
+
+/* What tells whether a patch is worth having (docs/curation.md names the figures).
+ *   features  (count, CEM_FEATURES)
+ *   patches   (count, height, width), sides 1 to 32768
+ *   threads   0 is cem_cores() */
+int32_t cem_patch_features(float *features, const uint8_t *patches, int64_t count, int64_t height,
+                           int64_t width, int32_t threads);
+
+/* A random order of 0 .. count - 1, the same for the same seed everywhere. */
+int32_t cem_deduplicate_order(int64_t *order, int64_t count, uint64_t seed);
+
+/* Removes near-duplicates greedily: going through `order`, a hash belongs to the earliest exemplar
+ * of which it differs in at most `distance` bits, and is an exemplar if there is none.
+ *   exemplar     (count) the number of each hash's exemplar, its own for an exemplar; only those of
+ *                order[first] .. order[last - 1] are written, and those of the places before
+ *                `first` must be there from earlier calls: a host that wants to show progress or
+ *                to stop asks for a part at a time
+ *   hashes       (count)
+ *   order        (count) every number from 0 to count - 1 once
+ *   distance     0 to 64; the paper's is 12
+ *   threads      0 is cem_cores() */
+int32_t cem_deduplicate(int64_t *exemplar, const uint64_t *hashes, int64_t count,
+                        const int64_t *order, int32_t distance, int64_t first, int64_t last,
+                        int32_t threads);
 
 /* ---- end ---- */
 

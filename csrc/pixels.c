@@ -66,3 +66,13 @@ bool pixels_scale(float *out, const void *pixels, int32_t type, int64_t first, i
     for (int64_t i = 0; i < count; i++) finite &= isfinite(out[i]) != 0;
     return finite;
 }
+
+void pixels_stretch(uint8_t *out, const void *pixels, int32_t type, int64_t count, double low,
+                    double high)
+{
+    const double scale = 255.0 / (high - low);
+    const int64_t first = 0;
+
+    FOR_EVERY_TYPE(type,
+                   out[i] = (uint8_t)fmin(fmax(rint(((double)from[i] - low) * scale), 0), 255))
+}

@@ -15,4 +15,8 @@ void pixels_read(double *out, const void *pixels, int32_t type, int64_t first, i
 bool pixels_scale(float *out, const void *pixels, int32_t type, int64_t first, int64_t count,
                   double offset, double scale);
 
+/* The same as 8-bit numbers, [low, high] becoming [0, 255]. */
+void pixels_stretch(uint8_t *out, const void *pixels, int32_t type, int64_t count, double low,
+                    double high);
+
 #endif

@@ -74,3 +74,15 @@ int32_t statistics_intensity(cem_intensity *intensity, const cem_statistics *sta
     intensity->scale = 1 / sqrt(variance);
     return CEM_OK;
 }
+
+int32_t statistics_norms(double norms[2], const cem_statistics *s)
+{
+    double mean, variance;
+
+    if (s->count == 0) return error_set(CEM_EARGUMENT, "the image has no pixels");
+    mean = s->sum / (double)s->count;
+    variance = s->squares / (double)s->count - mean * mean;
+    norms[0] = rint((s->shift + mean) / 255 * 1e6) / 1e6;
+    norms[1] = rint(sqrt(fmax(variance, 0)) / 255 * 1e6) / 1e6;
+    return CEM_OK;
+}

@@ -7,4 +7,7 @@
 int32_t statistics_add(cem_statistics *statistics, const void *pixels, int32_t type, int64_t count);
 int32_t statistics_intensity(cem_intensity *intensity, const cem_statistics *statistics);
 
+/* Mean and deviation of 8-bit pixels in units of 0..1, to six decimals. */
+int32_t statistics_norms(double norms[2], const cem_statistics *statistics);
+
 #endif

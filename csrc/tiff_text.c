@@ -220,6 +220,11 @@ void tiff_text_read(struct tiff_text *out, const char *description, double resol
     out->spacing_nm = believable(out->spacing_nm);
 }
 
+double tiff_text_length(double length, const char *unit)
+{
+    return believable(length * unit_nm(unit));
+}
+
 /* A positive number below 10^9 without trailing zeros. */
 static void print_number(char *out, size_t room, double value)
 {

@@ -25,4 +25,7 @@ void tiff_text_read(struct tiff_text *out, const char *description, double resol
 /* Writes ImageJ's text for a stack of info->pages slices into `out` (TIFF_TEXT_ROOM bytes). */
 void tiff_text_write(char *out, const cem_tiff_info *info, int32_t labels);
 
+/* Nanometres of a `length` in `unit`, six digits, or 0 if that is no believable pixel. */
+double tiff_text_length(double length, const char *unit);
+
 #endif

@@ -154,15 +154,28 @@ static const struct {
     const char *name;
     long value;
 } constants[] = {
-    CONSTANT(PROBABILITIES), CONSTANT(LOGITS),
-    CONSTANT(INTERACTIVE),   CONSTANT(CEM500K),
-    CONSTANT(ADAMW),         CONSTANT(SGD),
-    CONSTANT(CONSTANT),      CONSTANT(ONECYCLE),
-    CONSTANT(POLY),          CONSTANT(MULTISTEP),
-    CONSTANT(CROP_NONEMPTY), CONSTANT(RESIZED_CROP),
-    CONSTANT(ROTATE),        CONSTANT(BRIGHTNESS_CONTRAST),
-    CONSTANT(GAUSS_NOISE),   CONSTANT(GAUSSIAN_BLUR),
+    CONSTANT(PROBABILITIES),
+    CONSTANT(LOGITS),
+    CONSTANT(INTERACTIVE),
+    CONSTANT(CEM500K),
+    CONSTANT(ADAMW),
+    CONSTANT(SGD),
+    CONSTANT(CONSTANT),
+    CONSTANT(ONECYCLE),
+    CONSTANT(POLY),
+    CONSTANT(MULTISTEP),
+    CONSTANT(CROP_NONEMPTY),
+    CONSTANT(RESIZED_CROP),
+    CONSTANT(ROTATE),
+    CONSTANT(BRIGHTNESS_CONTRAST),
+    CONSTANT(GAUSS_NOISE),
+    CONSTANT(GAUSSIAN_BLUR),
     CONSTANT(FLIPS),
+    CONSTANT(SAMPLE_SLICES),
+    CONSTANT(CONTRAST_SLICES),
+    CONSTANT(IMAGE),
+    CONSTANT(VOLUME),
+    CONSTANT(FEATURES),
 };
 
 static int add_constants(PyObject *module)
@@ -217,7 +230,8 @@ PyMODINIT_FUNC PyInit__core(void)
                             "libcem is of version %s but napari_cem is %s; install it again",
                             cem_version(), CEM_VERSION);
     module = PyModule_Create(&definition);
-    if (module && (add_cancelled(module) || add_classes(module) || add_constants(module)))
+    if (module && (PyModule_AddFunctions(module, core_curate_functions) || add_cancelled(module) ||
+                   add_classes(module) || add_constants(module) || core_add_volume(module)))
         Py_CLEAR(module);
     return module;
 }

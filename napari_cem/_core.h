@@ -1,9 +1,11 @@
 /* What the files of the extension module share.
  *
  *   _core.c          the module and its functions
+ *   _core_volume.c   functions that measure volumes
  *   _core_model.c    the class Model
  *   _core_trainer.c  the class Trainer
  *   _core_tiff.c     the classes Tiff and TiffWriter
+ *   _core_curate.c   functions of curation
  *   _core_values.c   arrays, options and reports between Python and C
  *   _core_calls.c    calls without the GIL, and errors
  *
@@ -109,6 +111,10 @@ int core_set_options(void *options, const struct field *fields, PyObject *keywor
 /* The library's defaults, and `keywords` over them. */
 int core_predict_options(cem_predict_options *options, PyObject *keywords);
 
+/* ---- Functions ---- */
+
+extern PyMethodDef core_curate_functions[];
+
 /* ---- Classes ---- */
 
 typedef struct {
@@ -121,6 +127,9 @@ extern PyTypeObject *core_Model;
 extern PyType_Spec core_model_spec, core_trainer_spec, core_tiff_spec, core_tiff_writer_spec;
 
 #define METHOD(function) ((PyCFunction)(void (*)(void))(function))
+
+/* Adds the functions of _core_volume.c. */
+int core_add_volume(PyObject *module);
 
 /* Ends `object` of a class without members that are Python's. */
 void core_free(PyObject *object);

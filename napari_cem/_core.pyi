@@ -36,6 +36,11 @@ BRIGHTNESS_CONTRAST: int
 GAUSS_NOISE: int
 GAUSSIAN_BLUR: int
 FLIPS: int
+SAMPLE_SLICES: int
+CONTRAST_SLICES: int
+IMAGE: int
+VOLUME: int
+FEATURES: int
 
 class Cancelled(Exception):
     """The call was stopped by ``cancel()``; the object is as after its last whole step."""
@@ -57,6 +62,27 @@ class _Statistics(TypedDict):
     sum: float
     squares: float
 
+def eight_bit(out: NDArray[np.uint8], pixels: NDArray[Any], rule: int, /) -> None: ...
+def patches_along(size: int, side: int, /) -> int: ...
+def patches_axes(spacing: float, pixel: float, anisotropy: float, /) -> int: ...
+def patches_cut(
+    out: NDArray[np.uint8], volume: NDArray[np.uint8], corners: NDArray[np.int64], threads: int, /
+) -> None: ...
+def dhash(hashes: NDArray[np.uint64], patches: NDArray[np.uint8], threads: int, /) -> None: ...
+def patch_features(
+    features: NDArray[np.float32], patches: NDArray[np.uint8], threads: int, /
+) -> None: ...
+def deduplicate_order(order: NDArray[np.int64], seed: int, /) -> None: ...
+def deduplicate(
+    exemplar: NDArray[np.int64],
+    hashes: NDArray[np.uint64],
+    order: NDArray[np.int64],
+    distance: int,
+    first: int,
+    last: int,
+    threads: int,
+    /,
+) -> None: ...
 def version() -> str:
     """Version of the loaded library."""
 
@@ -89,6 +115,35 @@ def statistics_get(state: NDArray[np.uint8], /) -> _Statistics:
 
 def intensity_measure(state: NDArray[np.uint8], /) -> tuple[float, float]:
     """``(offset, scale)`` of the volume; a constant one raises ``ValueError``."""
+
+def sample(depth: int, most: int, /) -> list[int]:
+    """Numbers of at most ``most`` evenly spaced slices."""
+
+def norms_measure(state: NDArray[np.uint8], /) -> tuple[float, float]:
+    """Mean and deviation of 8-bit pixels, given their statistics, in units of 0..1."""
+
+def intensity_from_norms(mean: float, deviation: float, /) -> tuple[float, float]:
+    """``(offset, scale)`` for 8-bit pixels."""
+
+def stretch(out: NDArray[np.uint8], pixels: NDArray[Any], low: float, high: float, /) -> None:
+    """A (y, x) image as 8-bit pixels, [low, high] becoming [0, 255]."""
+
+def contrast_new() -> NDArray[np.uint8]:
+    """The contrast of no slices yet: an opaque array of bytes."""
+
+def contrast_add(state: NDArray[np.uint8], pixels: NDArray[Any], /) -> None:
+    """Adds a (y, x) slice."""
+
+def contrast_mean(
+    mean: NDArray[np.float64], state: NDArray[np.uint8], offset: float, scale: float, /
+) -> None:
+    """Fills ``mean``, (4, 7), with what the network sees of the slices added."""
+
+def contrast_inverted(trained: NDArray[np.float64], seen: NDArray[np.float64], /) -> bool:
+    """Whether ``seen``, (4, 7), is nearer to ``trained`` once it is inverted."""
+
+def planes_mean(out: NDArray[np.float32], sums: NDArray[np.float32], planes: int, /) -> None:
+    """Divides ``sums``, all classes but the background, and fills ``out`` with all of them."""
 
 @final
 class Model:
@@ -197,6 +252,9 @@ class Trainer:
 
     def snapshot(self, model: Model, /) -> None:
         """Puts the weights of now into ``model``; commit and revert know nothing of it."""
+
+    def restart(self, model: Model, /) -> None:
+        """Goes on from the weights of ``model``, as if nothing had been trained since."""
 
     def revert(self, model: Model, /) -> None:
         """Puts back what ``model`` was before the last commit."""

@@ -142,7 +142,7 @@ static PyObject *evaluate(Trainer *self, PyObject *unused)
     return both;
 }
 
-/* commit or revert: `call` changes `model` too, which counts as in use. */
+/* commit and its like: `call` may change `model` too, which counts as in use. */
 static PyObject *exchange(Trainer *self, PyObject *args,
                           int32_t (*call)(cem_trainer *trainer, cem_model *model))
 {
@@ -164,6 +164,11 @@ static PyObject *commit(Trainer *self, PyObject *args)
 static PyObject *snapshot(Trainer *self, PyObject *args)
 {
     return exchange(self, args, cem_trainer_snapshot);
+}
+
+static PyObject *restart(Trainer *self, PyObject *args)
+{
+    return exchange(self, args, cem_trainer_restart);
 }
 
 static PyObject *revert(Trainer *self, PyObject *args)
@@ -196,6 +201,7 @@ static PyMethodDef methods[] = {
     {"evaluate", METHOD(evaluate), METH_NOARGS, NULL},
     {"commit", METHOD(commit), METH_VARARGS, NULL},
     {"snapshot", METHOD(snapshot), METH_VARARGS, NULL},
+    {"restart", METHOD(restart), METH_VARARGS, NULL},
     {"revert", METHOD(revert), METH_VARARGS, NULL},
     {"save", METHOD(save), METH_VARARGS, NULL},
     {"cancel", METHOD(cancel), METH_NOARGS, NULL},
