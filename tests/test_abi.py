@@ -9,18 +9,9 @@ from typing import Any
 
 import cffi
 import pytest
+from abi import LIBRARY, ROOT, declarations
 
 from napari_cem import _core
-
-ROOT = Path(__file__).parent.parent
-LIBRARY = Path(_core.__file__).parent / "_native" / "libcem.so"
-BEGIN, END = "/* ---- begin ---- */", "/* ---- end ---- */"
-
-
-def declarations() -> str:
-    """The header's text between its two marks."""
-    text = (ROOT / "csrc" / "cem.h").read_text()
-    return text.split(BEGIN)[1].split(END)[0]
 
 
 def without_comments(text: str) -> str:
@@ -72,7 +63,7 @@ def test_the_library_exports_what_the_header_declares_and_nothing_else() -> None
 
 def test_structs_lie_in_memory_as_cffi_thinks(ffi: Any, tmp_path: Path) -> None:
     lines, expected = [], []
-    assert len(structs()) == 7
+    assert len(structs()) == 8
     for name, members in structs().items():
         lines.append(f'printf("{name} %zu\\n", sizeof({name}));')
         expected.append(f"{name} {ffi.sizeof(name)}")
