@@ -7,6 +7,7 @@ painting.py   the labels layer: which slices changed
 training.py   the worker that trains and predicts
 overlay.py    the layers that show what was predicted
 segmenting.py the worker that segments the stack
+suggesting.py what to label next, found in a worker
 viewport.py   what is on screen
 layers.py     our layers: how they are made and found again
 """

@@ -5,20 +5,20 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import Qt, QTimer
-from qtpy.QtGui import QCloseEvent
-from qtpy.QtWidgets import QFrame, QLabel, QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtCore import QEvent, QObject, Qt, QTimer
+from qtpy.QtWidgets import QApplication, QFrame, QLabel, QScrollArea, QVBoxLayout, QWidget
 
 from napari_cem.widget import keys
 from napari_cem.widget.footer import Footer
 from napari_cem.widget.project import Project
-from napari_cem.widget.sections.base import Section
+from napari_cem.widget.sections.base import Section, button
 from napari_cem.widget.sections.data import DataSection
 from napari_cem.widget.sections.labels import LabelsSection
 from napari_cem.widget.sections.objects import ObjectsSection
 from napari_cem.widget.sections.preview import PreviewSection
 from napari_cem.widget.sections.segment import SegmentSection
 from napari_cem.widget.sections.train import TrainSection
+from napari_cem.widget.tour import Tour
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -52,20 +52,23 @@ class CemWidget(QWidget):
         self.preview = PreviewSection(self.project)
         self.segment = SegmentSection(self.project)
         self.objects = ObjectsSection(self.project)
+        self.tour = Tour(self)
         self.setFixedWidth(WIDTH - 20)
         self._arrange()
         self._refresh = QTimer(self, singleShot=True, interval=20)
         self._refresh.timeout.connect(self.update_all)
         self.project.changed.connect(self._refresh.start)
         self.project.worked.connect(self.footer.run)
-        self.project.told.connect(self._tell)
+        self.project.told.connect(self.footer.say)
+        self.project.told.connect(self._refresh.start)
         self.project.training.busy.connect(self._busy)
         self.footer.cancelled.connect(self.cancel)
         self._keys = keys.bind(napari_viewer, self.project)
         self._closed = False
+        QApplication.instance().aboutToQuit.connect(self.close_project)
         problem = qt_problem()
         if problem:
-            self.footer.rest(problem)
+            self.footer.say(problem)
         self.update_all()
 
     @property
@@ -82,8 +85,8 @@ class CemWidget(QWidget):
         column.setSpacing(2)
         for section in self.sections:
             column.addWidget(section)
-        help_line = QLabel(keys.HELP, wordWrap=True)
-        column.addWidget(help_line)
+        column.addWidget(button("Take the tour", self.tour.begin, "take-tour", "two minutes"))
+        column.addWidget(QLabel(keys.HELP, wordWrap=True))
         column.addStretch(1)
         area = QScrollArea(widgetResizable=True)
         area.setFrameShape(QFrame.Shape.NoFrame)
@@ -91,6 +94,7 @@ class CemWidget(QWidget):
         area.setWidget(inside)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.tour)
         layout.addWidget(area, 1)
         layout.addWidget(self.footer)
 
@@ -98,14 +102,14 @@ class CemWidget(QWidget):
         """Every section shows what is now."""
         for section in self.sections:
             section.update_all()
-
-    def _tell(self, line: str) -> None:
-        if not self.segment.job.running:
-            self.footer.rest(line)
+        self.tour.update_step()
+        if not self.segment.job.running and not self.project.running:
+            self.footer.rest()
 
     def _busy(self, busy: bool) -> None:
-        if not busy and not self.segment.job.running and self.footer.button.isVisible():
-            self.footer.rest("ready")
+        live = self.project.training.live
+        if busy and live is not None and not live.training and not self.footer.running:
+            self.footer.run("predicting")
 
     def cancel(self) -> None:
         """Ends what runs."""
@@ -122,11 +126,21 @@ class CemWidget(QWidget):
         self._refresh.stop()
         self.project.blockSignals(True)
         self.data.close_events()
+        self.objects.close_events()
         self.segment.job.close()
         self.project.close()
         keys.unbind(self.viewer, self._keys)
 
-    def closeEvent(self, event: QCloseEvent) -> None:
-        """The dock is closed."""
-        self.close_project()
-        super().closeEvent(event)
+    def event(self, event: QEvent) -> bool:
+        """napari takes the widget out of its dock to close it, and sends no other event."""
+        if event.type() == QEvent.Type.ParentChange and self.parent() is None:
+            self.close_project()
+        if event.type() == QEvent.Type.Show:
+            self.window().installEventFilter(self)
+        return super().event(event)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """The canvas has another size when the window has, or its docks are arranged anew."""
+        if event.type() in (QEvent.Type.Resize, QEvent.Type.LayoutRequest) and not self._closed:
+            self.project.viewport.look_again()
+        return False

@@ -17,7 +17,7 @@ def duration(seconds: float) -> str:
 
 
 class Footer(QWidget):
-    """Status line, bar and Cancel; the bar is there only while something runs.
+    """The last line that was told; and while something runs what that is, a bar and Cancel.
 
     Signals
     -------
@@ -28,8 +28,8 @@ class Footer(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.text = QLabel("ready", objectName="footer")
-        self.text.setWordWrap(True)
+        self.text = QLabel("ready", objectName="footer", wordWrap=True)
+        self.doing = QLabel(objectName="doing", wordWrap=True)
         self.bar = QProgressBar(maximum=1000, textVisible=False)
         self.button = QPushButton("Cancel", objectName="cancel")
         self.button.clicked.connect(self.cancelled)
@@ -39,23 +39,35 @@ class Footer(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 4, 4, 4)
         layout.addWidget(self.text)
+        layout.addWidget(self.doing)
         layout.addLayout(row)
-        self.rest("ready")
+        self.rest()
 
-    def run(self, text: str, fraction: float | None = None, left: float | None = None) -> None:
+    @property
+    def running(self) -> bool:
+        """Whether something runs."""
+        return self._running
+
+    def say(self, line: str) -> None:
+        """Shows a line, until the next one."""
+        self.text.setText(line)
+
+    def run(self, doing: str, fraction: float | None = None, left: float | None = None) -> None:
         """Something runs: what, how much of it is done (None: unknown), seconds left."""
         if left is not None and left >= 0:
-            text += f", {duration(left)} left"
+            doing += f", {duration(left)} left"
         if fraction is not None:
-            text += f" ({fraction:.0%})"
-        self.text.setText(text)
+            doing += f" ({fraction:.0%})"
+        self.doing.setText(doing)
         self.bar.setRange(0, 0 if fraction is None else 1000)
         self.bar.setValue(0 if fraction is None else int(1000 * fraction))
-        self.bar.show()
-        self.button.show()
+        self._show(True)
 
-    def rest(self, text: str) -> None:
-        """Nothing runs; `text` is what came of it."""
-        self.text.setText(text)
-        self.bar.hide()
-        self.button.hide()
+    def rest(self) -> None:
+        """Nothing runs."""
+        self._show(False)
+
+    def _show(self, running: bool) -> None:
+        self._running = running
+        for widget in (self.doing, self.bar, self.button):
+            widget.setVisible(running)

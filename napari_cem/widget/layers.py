@@ -1,4 +1,7 @@
-"""Our layers in the viewer: made beside the user's image, found by what is in their metadata."""
+"""Our layers in the viewer: made beside the user's image, found by what is in their metadata.
+
+A layer is compared with ==, not with `is`: plugins are given proxies of napari's objects.
+"""
 
 from __future__ import annotations
 
@@ -6,22 +9,32 @@ from typing import Any
 
 import numpy as np
 
+from napari_cem.labels import LARGEST
+
 KEY = "napari-cem"
-LABELS, PREDICTION, PROBABILITY, RESULT, OBJECTS, BOX = (
-    "labels", "prediction", "probability", "result", "objects", "box",
+LABELS, PREDICTION, PROBABILITY, UNCERTAINTY, RESULT, OBJECTS, BOX, SUGGESTION = (
+    "labels", "prediction", "probability", "uncertainty", "result", "objects", "box", "suggestion",
 )  # fmt: skip
 NANOMETRES = 1e9
 
 
-def marked(role: str, **facts: Any) -> dict[str, Any]:
-    """Metadata of a layer of ours."""
+def marked(role: str, image: Any = None, **facts: Any) -> dict[str, Any]:
+    """Metadata of a layer of ours, made for an image layer."""
+    if image is not None:
+        facts["image"] = str(image.unique_id)
+        facts |= {key: value for key, value in facts_of(image).items() if key == "folder"}
     return {KEY: {"role": role, **facts}}
+
+
+def facts_of(layer: Any) -> dict[str, Any]:
+    """What we noted in a layer's metadata."""
+    found = layer.metadata.get(KEY)
+    return found if isinstance(found, dict) else {}
 
 
 def role_of(layer: Any) -> str | None:
     """What a layer is to us, None if it is the user's."""
-    found = layer.metadata.get(KEY)
-    return found.get("role") if isinstance(found, dict) else None
+    return facts_of(layer).get("role")
 
 
 def full_data(image: Any) -> Any:
@@ -41,14 +54,31 @@ def why_not(layer: Any) -> str | None:
     return None
 
 
+def why_not_labels(layer: Any, image: Any) -> str | None:
+    """Why a labels layer cannot be that of an image, with the remedy; None if it can."""
+    shape = tuple(full_data(image).shape)
+    if layer.multiscale:
+        return f"{layer.name} is multiscale; napari can't paint in it: extract its first level"
+    if tuple(layer.data.shape) != shape:
+        return f"{layer.name} has the shape {tuple(layer.data.shape)}, {image.name} has {shape}"
+    largest = np.iinfo(layer.data.dtype).max if layer.data.dtype.kind in "iu" else 1
+    if isinstance(layer.data, np.ndarray) and largest > LARGEST and layer.data.size:
+        largest = int(layer.data.max())
+        if largest > LARGEST:
+            return f"{layer.name} has the label {largest}; labels are 0 to {LARGEST}"
+    return None
+
+
 def placed_like(image: Any, offset: tuple[int, ...] | None = None) -> dict[str, Any]:
     """Where a layer lies that has the image's pixels, or some from `offset` (in pixels) on."""
-    scale, translate = np.asarray(image.scale), np.asarray(image.translate)
-    if offset is not None:
-        translate = translate + np.asarray(offset) * scale
+    from napari.utils.transforms import Affine
+
+    placed = Affine(
+        scale=image.scale, translate=image.translate, rotate=image.rotate, shear=image.shear
+    )
     return {
-        "scale": scale,
-        "translate": translate,
+        "scale": np.asarray(image.scale),
+        "translate": np.asarray(placed(offset or (0,) * image.ndim)),
         "rotate": image.rotate,
         "shear": image.shear,
         "affine": image.affine,
@@ -79,6 +109,12 @@ def class_colors(classes: list[dict[str, Any]], background: str | None) -> Any:
     return DirectLabelColormap(color_dict=colors)
 
 
-def ours(viewer: Any, role: str) -> list[Any]:
-    """Our layers of a role, in the viewer's order."""
-    return [layer for layer in viewer.layers if role_of(layer) == role]
+def ours(viewer: Any, role: str, image: Any) -> list[Any]:
+    """Our layers of a role that were made for an image layer, in the viewer's order."""
+    known, folder = str(image.unique_id), facts_of(image).get("folder")
+    return [
+        layer for layer in viewer.layers
+        if role_of(layer) == role
+        and (facts_of(layer).get("image") == known
+             or (folder is not None and facts_of(layer).get("folder") == folder))
+    ]  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,28 +11,20 @@ from qtpy.QtCore import QObject, Signal
 
 from napari_cem import weights
 from napari_cem.images import ArrayVolume
-from napari_cem.live import Live, Predicted, Rounded, Stopped, Trained
-from napari_cem.model import COLORS, SCRATCH, Model
-from napari_cem.preview import window_of
+from napari_cem.live import Differs, Live, Predicted, Result, Rounded, Stopped, Trained
+from napari_cem.model import SCRATCH, Model
+from napari_cem.preview import Page, window_of
 from napari_cem.widget import layers, preferences
-from napari_cem.widget.keeping import Keeper
+from napari_cem.widget.annotation import Annotation
+from napari_cem.widget.errand import Errands
 from napari_cem.widget.overlay import Overlay
-from napari_cem.widget.painting import Painting
-from napari_cem.widget.training import Training
+from napari_cem.widget.suggesting import Suggesting
+from napari_cem.widget.training import Training, summary
 from napari_cem.widget.viewport import Viewport, slice_of
 
-BACKGROUND_BRUSH = "#0072b2"
 BUDGETS: dict[str, float | None] = {
     "Quick (5 s)": 5.0, "Better (20 s)": 20.0, "Best (60 s)": 60.0, "until stopped": None,
 }  # fmt: skip
-
-
-def new_classes() -> list[dict[str, Any]]:
-    """Background and one class."""
-    return [
-        {"name": "background", "value": 1, "color": COLORS[0]},
-        {"name": "class 1", "value": 2, "color": COLORS[1]},
-    ]
 
 
 class Project(QObject):
@@ -55,323 +47,283 @@ class Project(QObject):
         super().__init__(parent)
         self.viewer = viewer
         self.image: Any = None
-        self.painting: Painting | None = None
-        self.keeper: Keeper | None = None
-        self.classes = new_classes()
         self.base: str | None = "cem500k" if weights.cached("cem500k") else None
         self.model_file: Path | None = None
         self.budget: float | None = BUDGETS["Better (20 s)"]
         self.follows, self.seed = True, 0
         self.rounds: list[Rounded] = []
+        self.differences: list[str] = []
         self.own_threshold: float | None = None
+        self.errands = Errands(self)
+        self.annotation = Annotation(viewer, self)
         self.training = Training(self)
         self.overlay = Overlay(viewer, self)
         self.viewport = Viewport(viewer, self)
+        self.suggesting = Suggesting(self)
         self._connect()
 
     def _connect(self) -> None:
-        t = self.training
+        a, t = self.annotation, self.training
+        self.errands.told.connect(self._say)
+        self.errands.worked.connect(self.worked)
+        self.errands.ended.connect(self.changed)
+        a.changed.connect(self._annotation_changed)
+        a.painted.connect(self._painted)
+        a.replaced.connect(self._begin_anew)
+        a.told.connect(self._say)
         t.ready.connect(self._ready)
         t.reported.connect(self._report)
         t.predicted.connect(self._predicted)
         t.rounded.connect(self._rounded)
+        t.differs.connect(self._differs)
         t.stopped.connect(self._stopped)
         t.failed.connect(self._failed)
-        t.busy.connect(lambda busy: self.changed.emit())
+        t.busy.connect(self.changed)
+        self.overlay.dismissed.connect(self.changed)
         self.viewport.moved.connect(self.look)
         self.viewer.layers.events.removed.connect(self._removed)
+        self.viewer.layers.events.inserted.connect(self._inserted)
 
-    # ---- the image ----
+    def _say(self, line: str) -> None:
+        self.told.emit(line)
+        self.changed.emit()
+
+    # ---- image and labels ----
 
     def use_image(self, image: Any) -> str | None:
         """Works on `image` from now on; why not, if it cannot be, in which case nothing changes."""
         reason = layers.why_not(image)
-        if reason is not None or image is self.image:
+        if reason is not None or image == self.image:
             return reason
         self.leave()
         self.image = image
-        self.overlay.attach(image, self.classes)
+        self.overlay.attach(image, self.annotation.classes)
+        self.annotation.attach(image)
+        self._resume()
         self.changed.emit()
         return None
 
     def leave(self) -> None:
         """Forgets image, labels and model; what was made of them is in the session."""
         self.training.end()
+        self.suggesting.forget()
         self.overlay.remove()
-        if self.painting is not None:
-            self.painting.compare()
-            self.painting.close()
-        if self.keeper is not None:
-            self.keeper.close()
-        self.image = self.painting = self.keeper = None
-        self.rounds, self.model_file, self.own_threshold = [], None, None
+        self.annotation.detach()
+        self.image = None
+        self._forget_model()
+        self.own_threshold = None
         self.changed.emit()
 
-    def _removed(self, event: Any) -> None:
-        layer = event.value
-        if layer is self.image:
-            self.leave()
-            self.told.emit(f"{layer.name} was removed; its session is saved")
-        elif self.painting is not None and layer is self.painting.layer:
-            self.painting.close()
-            self.painting = None
-            self.training.cancel()
-            self.changed.emit()
-
-    # ---- labels ----
-
     def new_labels(self) -> Any:
-        """A labels layer over the image, ready to paint the first class; kept in a session."""
-        shape = layers.full_data(self.image).shape
-        layer = self.viewer.add_labels(
-            np.zeros(shape, np.uint8), name="CEM labels", metadata=layers.marked(layers.LABELS),
-            **layers.placed_like(self.image),
-        )  # fmt: skip
-        self.use_labels(layer)
-        layer.selected_label = 2
-        layer.brush_size = 5
-        layer.mode = "paint"
+        """A labels layer over the image, with what the image's session kept."""
+        layer = self.annotation.new()
+        self._take_labels()
         return layer
 
     def use_labels(self, layer: Any) -> str | None:
-        """Takes a labels layer; why not, if it cannot be."""
-        shape = layers.full_data(self.image).shape
-        if layer.multiscale or tuple(layer.data.shape) != tuple(shape):
-            return f"{layer.name} has another shape than {self.image.name}, {tuple(shape)}"
-        if self.painting is not None:
-            self.painting.close()
-        layer.metadata = {**layer.metadata, **layers.marked(layers.LABELS)}
-        layer.colormap = layers.class_colors(self.classes, BACKGROUND_BRUSH)
-        self.painting = Painting(self.viewer, layer, self)
-        self.painting.changed.connect(self._painted)
-        self._open_session(layer)
+        """Takes a labels layer; why not, if it cannot be, in which case nothing changes."""
+        reason = self.annotation.use(layer)
+        if reason is None:
+            self._take_labels()
+        return reason
+
+    def _take_labels(self) -> None:
+        """Goes on with the labels there are now, and with the session's model if there is none."""
+        self._resume()
+        self.training.give(self.annotation.pages)
         self.changed.emit()
-        return None
 
-    def _open_session(self, layer: Any) -> None:
-        assert self.painting is not None
-        try:
-            self.keeper = Keeper(self.image, self.told.emit)
-        except (OSError, ValueError) as error:
-            self.keeper = None
-            self.told.emit(f"nothing is saved: {error}")
+    def _removed(self, event: Any) -> None:
+        layer, painting = event.value, self.annotation.painting
+        if self.image is not None and layer == self.image:
+            self.leave()
+            self.told.emit(f"{layer.name} was removed; its session is saved")
+        elif painting is not None and layer == painting.layer:
+            self.annotation.drop()
+            self.training.cancel()
+            self.training.give({})
+            self.changed.emit()
+
+    def _inserted(self, event: Any) -> None:
+        if self.image is None or self.annotation.painting is not None:
             return
-        session = self.keeper.session
-        slices = session.annotated()
-        if slices and not any(self.painting.page(z).any() for z in slices):
-            for z in slices:
-                self.painting.page(z)[...] = (
-                    session.labels[z] if layer.ndim == 3 else session.labels
-                )
-            layer.refresh()
-        self.painting.start(slices)
-        if session.settings.get("classes"):
-            self._put_back(session)
-        self.painting.start([z for z in self._drawn(layer) if z not in self.painting.pages])
-
-    def _drawn(self, layer: Any) -> list[int]:
-        """Slices of a small layer that have labels; a large one is taken as it is looked at."""
-        if layer.data.size > 1 << 28:
-            return []
-        data = np.asarray(layer.data)
-        return [0] if data.ndim == 2 else [int(z) for z in np.flatnonzero(data.any(axis=(1, 2)))]
-
-    def _put_back(self, session: Any) -> None:
-        settings = session.settings
-        self.set_classes(settings["classes"])
-        self.base = settings.get("base", self.base)
-        self.own_threshold = settings.get("threshold")
-        self.overlay.threshold = self.own_threshold
-        with contextlib.suppress(OSError, ValueError):
-            model = session.load_model()
-            if model is not None and model.classes == [c["name"] for c in self.classes]:
-                self._begin(model)
+        if event.value in layers.ours(self.viewer, layers.LABELS, self.image):
+            self.use_labels(event.value)
 
     def _painted(self, z: int, page: np.ndarray) -> None:
-        if self.keeper is not None:
-            self.keeper.slice(z, page)
-            self._keep()
         self.training.annotate(z, page)
-        self.changed.emit()
+        self._keep()
         if self.follows:
             self.train()
 
-    def _keep(self) -> None:
-        if self.keeper is not None:
-            self.keeper.settings(
-                classes=self.classes, base=self.base, threshold=self.own_threshold,
-                budget=self.budget,
-            )  # fmt: skip
-
-    def missing(self) -> list[dict[str, Any]]:
-        """Classes of which nothing is painted."""
-        counts = {} if self.painting is None else self.painting.counts
-        return [entry for entry in self.classes if not counts.get(entry["value"])]
-
-    def paint_with(self, value: int) -> None:
-        """Selects the labels layer, its brush, and a class."""
-        if self.painting is not None:
-            layer = self.painting.layer
-            self.viewer.layers.selection.active = layer
-            layer.selected_label = value
-            layer.mode = "paint"
-
-    def complete_boxes(self, boxes: Any) -> int:
-        """Makes background of what is not annotated inside rectangles of a shapes layer."""
-        assert self.painting is not None
-        filled = 0
-        for corners in boxes.data:
-            inside = [self.image.world_to_data(boxes.data_to_world(corner)) for corner in corners]
-            low, high = np.min(inside, axis=0), np.max(inside, axis=0)
-            z = round(float(low[0])) if self.image.ndim == 3 else 0
-            page = self.painting.page(z)
-            rows = slice(max(0, round(low[-2])), max(0, round(high[-2]) + 1))
-            columns = slice(max(0, round(low[-1])), max(0, round(high[-1]) + 1))
-            filled += self._fill(z, rows, columns, page)
-        self.painting.compare()
-        return filled
-
-    def _fill(self, z: int, rows: slice, columns: slice, page: np.ndarray) -> int:
-        assert self.painting is not None
-        y, x = np.nonzero(page[rows, columns] == 0)
-        if len(y) == 0:
-            return 0
-        places = (y + rows.start, x + columns.start)
-        self._set(z, places, np.full(len(y), self.classes[0]["value"]))
-        return len(y)
-
-    def _set(self, z: int, places: tuple[np.ndarray, ...], values: np.ndarray) -> None:
-        """Writes labels so that napari's undo knows of it."""
-        assert self.painting is not None
-        layer = self.painting.layer
-        if layer.ndim == 3:
-            places = (np.full(len(places[0]), z), *places)
-        layer.data_setitem(places, values.astype(layer.data.dtype))
-
-    def take_prediction(self) -> int:
-        """Labels what is not annotated on this slice as it is predicted, to be corrected."""
-        page = self._page()
-        if page is None or self.painting is None:
-            return 0
-        values = [entry["value"] for entry in self.classes]
-        found = page.labels(values, self.overlay.threshold)
-        w = page.window
-        labels = self.painting.page(w.z)[w.y : w.y + w.height, w.x : w.x + w.width]
-        y, x = np.nonzero((labels == 0) & (found != 0))
-        if len(y):
-            self._set(w.z, (y + w.y, x + w.x), found[y, x])
-            self.painting.compare()
-        return len(y)
-
-    # ---- classes ----
-
-    def set_classes(self, classes: list[dict[str, Any]]) -> None:
-        """Other classes; another number of them needs another model."""
-        anew = len(classes) != len(self.classes)
-        self.classes = [dict(entry) for entry in classes]
-        self.overlay.classes = self.classes
-        if self.painting is not None:
-            self.painting.layer.colormap = layers.class_colors(self.classes, BACKGROUND_BRUSH)
-        if anew and self.training.started:
-            self.training.end()
-            self.overlay.show(None)
-        elif self.training.live is not None:
-            self.training.live.model.update_card(classes=self.classes)
-        self._keep()
+    def _annotation_changed(self) -> None:
+        self.overlay.set_classes(self.annotation.classes)
         self.changed.emit()
 
-    def add_class(self, name: str | None = None) -> None:
-        """One class more."""
-        value = max(entry["value"] for entry in self.classes) + 1
-        color = COLORS[len(self.classes) % len(COLORS)]
-        entry = {"name": name or f"class {value - 1}", "value": value, "color": color}
-        self.set_classes([*self.classes, entry])
-        self.paint_with(value)
+    def _keep(self) -> None:
+        self.annotation.keep(base=self.base, threshold=self.own_threshold, budget=self.budget)
+
+    def _resume(self) -> None:
+        """Goes on with the model of the session, if there is one."""
+        keeper = self.annotation.keeper
+        if keeper is None or self.training.started:
+            return
+        settings = keeper.session.settings
+        self.base = settings.get("base") or self.base
+        self.budget = settings.get("budget", self.budget)
+        self.own_threshold = self.overlay.threshold = settings.get("threshold")
+        if keeper.has_model:
+            self._begin(keeper.load_model)
+        self.changed.emit()
+
+    @property
+    def has_model(self) -> bool:
+        """Whether there is a model to go on with: here, on its way, or in the session."""
+        keeper = self.annotation.keeper
+        return self.training.started or (keeper is not None and keeper.has_model)
+
+    def take_prediction(self) -> int:
+        """Labels what is not annotated on this slice as it is predicted; how many pixels."""
+        return self.annotation.take(self._page(), self.overlay.threshold)
 
     # ---- the model ----
 
+    def why_not_train(self) -> str | None:
+        """What is missing for a round, with the remedy."""
+        if self.annotation.painting is None:
+            return "add labels first"
+        if self.annotation.missing:
+            return f"paint some {', '.join(entry['name'] for entry in self.annotation.missing)} too"
+        if self.base is None and not self.has_model:
+            return "choose what to start from, in the section Train"
+        return None
+
     def train(self) -> None:
         """Starts a round, or says what is missing."""
-        if self.painting is None:
-            self.told.emit("add labels first")
-        elif self.missing():
-            names = ", ".join(entry["name"] for entry in self.missing())
-            self.told.emit(f"paint some {names} too")
-        elif self.base is None and not self.training.started:
-            self.told.emit("choose what to start from, in the section Train")
+        reason = self.why_not_train()
+        if reason is not None:
+            self.told.emit(reason)
         else:
             if not self.training.started:
-                self._begin(None)
+                keeper = self.annotation.keeper if self.has_model else None
+                self._begin(keeper.load_model if keeper is not None else None)
             self.training.train(self.budget)
         self.changed.emit()
 
     def start_anew(self, base: str) -> None:
         """Trains from other weights, forgetting the model."""
-        self.base, self.model_file, self.rounds = base, None, []
-        self.training.end()
-        self.overlay.show(None)
+        self.base = base
+        self._begin_anew()
         self._keep()
         self.train()
 
-    def _begin(self, model: Model | None) -> None:
-        base, classes = self.base or SCRATCH, self.classes
-        seed, volume = self.seed, ArrayVolume(layers.full_data(self.image), self.image.name)
+    def start_over(self) -> None:
+        """Forgets the model; what to start from is to be chosen anew."""
+        self.base = None
+        self._begin_anew()
+        self.changed.emit()
+
+    def _begin_anew(self) -> None:
+        """Forgets the model here, and puts it aside in the session."""
+        keeper = self.annotation.keeper
+        if keeper is not None and keeper.has_model:
+            keeper.forget_model()
+            self.told.emit("the model of before is put aside in the session's folder")
+        self._forget_model()
+
+    def _forget_model(self) -> None:
+        self.training.end()
+        self.overlay.show(None)
+        self.rounds, self.differences, self.model_file = [], [], None
+
+    def volume(self) -> ArrayVolume:
+        """The image, with its pixel sizes if they are known."""
+        volume = ArrayVolume(layers.full_data(self.image), self.image.name)
         spacing = layers.spacing_nm(self.image)
-        wanted = preferences.load()
+        if spacing is not None:
+            volume.pixel_nm = spacing[-1]
+            volume.spacing_nm = spacing[0] if self.image.ndim == 3 else 0.0
+        return volume
+
+    def _begin(self, load: Callable[[], Model] | None) -> None:
+        """Works with what `load` loads; None: with a new model."""
+        base, entries, seed = self.base or SCRATCH, self.annotation.classes, self.seed
+        volume, wanted = self.volume(), preferences.load()
 
         def make() -> Live:
-            begun = model or Model.from_weights(
-                base, classes, seed, pixel_nm=None if spacing is None else spacing[-1]
-            )
+            if load is not None:
+                model = load()
+                model.update_card(classes=entries)
+            else:
+                model = Model.from_weights(base, entries, seed, pixel_nm=volume.pixel_nm or None)
             return Live(
-                volume, begun, model is not None, wanted.threads, seed,
+                volume, model, load is not None, wanted.threads, seed,
                 feature_bytes=wanted.feature_bytes,
             )  # fmt: skip
 
         self.training.begin(make)
         self.worked.emit("getting the model ready", None, None)
-        if self.painting is not None:
-            for z, page in self.painting.pages.items():
-                self.training.annotate(z, page)
+        self.training.give(self.annotation.pages)
         self.look()
 
-    def open_model(self, path: Path) -> None:
-        """Predicts with, and trains on from, a model in a file."""
-        model = Model.load(path)
-        self.model_file, self.rounds = path, []
-        self.set_classes(model.class_entries)
-        self._begin(model)
-        self.changed.emit()
+    def use_model(self, model: Model, path: Path) -> None:
+        """Predicts with, and trains on from, a model that was loaded from a file."""
+        self._begin_anew()
+        self.annotation.set_classes(model.class_entries)
+        self.model_file, self.own_threshold = path, None
+        if self.annotation.keeper is not None:
+            kept = model.copy()
+            self.annotation.keeper.model(lambda: kept)
+        self._begin(lambda: model)
+        self._say(f"predicting with {path.name}")
 
     @property
-    def model(self) -> Model | None:
-        """The result of the last complete round, or what was opened; None if there is none."""
+    def result(self) -> Result | None:
+        """What came of the last complete round, or what was opened; None if there is none."""
         live = self.training.live
-        return live.model if live is not None and live.trained else None
+        return None if live is None else live.result
 
-    def chosen_model(self) -> Model | None:
-        """A copy of the model with the threshold that is set."""
-        if self.model is None:
+    def export(self) -> Callable[[], Model] | None:
+        """Makes a copy of the result, with the classes and the threshold of now, in any thread."""
+        result, entries, threshold = self.result, self.annotation.classes, self.own_threshold
+        if result is None:
             return None
-        copy = self.model.copy()
-        if self.own_threshold is not None:
-            copy.update_card(threshold=self.own_threshold)
-        return copy
+
+        def make() -> Model:
+            copy = result.copy()
+            copy.update_card(classes=entries)
+            if threshold is not None:
+                copy.update_card(threshold=threshold)
+            return copy
+
+        return make
 
     def set_threshold(self, threshold: float) -> None:
         """Sets the threshold by hand."""
         self.own_threshold = threshold
         self.overlay.set_threshold(threshold)
+        self._keep()
 
     def cancel(self) -> None:
-        """Ends the round; the model stays what it was."""
-        self.training.cancel()
+        """Ends what runs; the model stays what it was."""
+        if not self.errands.cancel():
+            self.training.cancel()
+
+    @property
+    def running(self) -> bool:
+        """Whether something runs, a segmentation excepted."""
+        return self.training.running or self.errands.running
 
     # ---- what the worker tells ----
 
     def _ready(self) -> None:
+        self._take_threshold()
         self.look()
         self.changed.emit()
+
+    def _take_threshold(self) -> None:
+        if self.result is not None and self.own_threshold is None:
+            self.overlay.threshold = self.result.card.get("threshold")
 
     def _report(self, event: Trained) -> None:
         self.reported.emit(event.report)
@@ -388,23 +340,31 @@ class Project(QObject):
 
     def _rounded(self, event: Rounded) -> None:
         self.rounds.append(event)
-        model = self.model
-        if model is not None:
-            if self.own_threshold is None:
-                self.overlay.threshold = model.card.get("threshold")
-            if self.keeper is not None:
-                self.keeper.model(model.copy())
+        self._keep_result()
+        self._say(summary(event))
+
+    def _keep_result(self) -> None:
+        self._take_threshold()
+        made, keeper = self.export(), self.annotation.keeper
+        if keeper is not None and made is not None:
+            keeper.model(made)
+        elif keeper is not None:
+            keeper.forget_model()
         self._keep()
-        self.told.emit(summary(event))
+
+    def _differs(self, event: Differs) -> None:
+        self.differences = event.lines
         self.changed.emit()
 
     def _stopped(self, event: Stopped) -> None:
-        self.told.emit(event.why)
-        self.changed.emit()
+        if event.why == "reverted":
+            self._keep_result()
+        self.overlay.show(self._page())
+        self._say(event.why)
 
     def _failed(self, line: str) -> None:
-        self.told.emit(line)
-        self.changed.emit()
+        self.overlay.show(self._page() if self.image is not None else None)
+        self._say(line)
 
     # ---- the view ----
 
@@ -412,7 +372,7 @@ class Project(QObject):
         z, y, x = (1, *layers.full_data(self.image).shape)[-3:]
         return z, y, x
 
-    def _page(self) -> Any:
+    def _page(self) -> Page | None:
         live, view = self.training.live, self.viewport.view(self.image)
         if live is None or view is None:
             return None
@@ -433,14 +393,8 @@ class Project(QObject):
     def close(self) -> None:
         """Ends everything; the session is saved."""
         self.viewer.layers.events.removed.disconnect(self._removed)
+        self.viewer.layers.events.inserted.disconnect(self._inserted)
         self.viewport.close()
+        self.errands.close()
         self.leave()
-
-
-def summary(event: Rounded) -> str:
-    """A round in a line."""
-    text = f"trained {event.steps} steps in {event.seconds:.0f} s"
-    if event.held_out_iou:
-        scores = ", ".join(f"{name} {value:.2f}" for name, value in event.held_out_iou.items())
-        text += f"; IoU on {event.held_out} held-out pixels: {scores}"
-    return text
+        self.overlay.close()

@@ -7,15 +7,19 @@ from typing import Any
 from napari_cem import demo
 from napari_cem.model import class_entries
 from napari_cem.widget import layers
-from napari_cem.widget.project import BACKGROUND_BRUSH
+from napari_cem.widget.classes import BACKGROUND_BRUSH
 
 
 def fly_medulla() -> list[tuple[Any, dict[str, Any], str]]:
     """FIB-SEM of the fly's medulla, 10 nm, and scribbles on its membranes."""
     sample = demo.load()
     place = {"scale": (demo.PIXEL_NM,) * 3, "units": ("nm",) * 3, "axis_labels": ("z", "y", "x")}
-    colors = layers.class_colors(class_entries(demo.CLASSES), BACKGROUND_BRUSH)
+    entries = class_entries(demo.CLASSES)
+    scribbles = {
+        "name": "membrane scribbles", "colormap": layers.class_colors(entries, BACKGROUND_BRUSH),
+        "metadata": {layers.KEY: {"classes": entries}}, **place,
+    }  # fmt: skip
     return [
         (sample.image, {"name": "fly medulla", **place}, "image"),
-        (sample.scribbles, {"name": "membrane scribbles", "colormap": colors, **place}, "labels"),
+        (sample.scribbles, scribbles, "labels"),
     ]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,7 +13,6 @@ from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_cem import _core
 from napari_cem.segmentation import Block, Segmentation
-from napari_cem.widget import layers
 
 REFRESH_MS = 500
 MOST_SHOWN = 2 << 30  # bytes of a layer that grows in memory; larger results appear at the end
@@ -23,7 +24,7 @@ class Segmenting(QObject):
     Signals
     -------
     progressed : emitted with blocks done, blocks in all and the seconds left.
-    done : emitted with the result, a path or an array.
+    done : emitted with what was opened of the result.
     failed : emitted with a line of text; "cancelled" if that was asked for.
     """
 
@@ -33,7 +34,7 @@ class Segmenting(QObject):
 
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
-        self.paused = False
+        self._go, self._cancelled = threading.Event(), threading.Event()
         self._job: Segmentation | None = None
         self._worker: Any = None
         self._growing: Any = None
@@ -46,40 +47,53 @@ class Segmenting(QObject):
         """Whether a segmentation is on, or paused."""
         return self._worker is not None
 
-    def start(self, make: Callable[[], Segmentation], growing: Any) -> None:
-        """Runs what `make` makes; its slices appear in the layer `growing`, if that is one."""
+    @property
+    def paused(self) -> bool:
+        """Whether it waits, or will after the block in progress."""
+        return self.running and not self._go.is_set()
+
+    def start(
+        self, make: Callable[[], Segmentation], show: Callable[[Any], Any], growing: Any
+    ) -> None:
+        """Runs what `make` makes and, in the worker too, `show` with its result; its slices appear
+        in the layer `growing`, if that is one."""
         from napari.qt.threading import create_worker
 
-        self._growing, self.paused, self._begun = growing, False, (0.0, 0)
-        self._worker = create_worker(steps, make, _start_thread=False)
+        self._growing, self._begun = growing, (0.0, 0)
+        self._go.set()
+        self._cancelled.clear()
+        self._worker = create_worker(
+            work, make, show, self._go, self._cancelled, _start_thread=False
+        )
         self._worker.yielded.connect(self._take)
-        self._worker.errored.connect(self._fail)
-        self._worker.finished.connect(self._finish)
         self._worker.start()
 
     def pause(self) -> None:
         """Waits after the block in progress, or goes on."""
-        self.paused = not self.paused
-        if self.paused:
-            self._worker.pause()
+        if self._go.is_set():
+            self._go.clear()
         else:
-            self._worker.resume()
+            self._go.set()
             self._begun = (0.0, 0)
 
     def cancel(self) -> None:
         """Ends it; what was computed remains for resuming, if it goes to a file."""
         if self._worker is None:
             return
-        self._worker.quit()
-        if self.paused:
-            self._worker.resume()
+        self._cancelled.set()
+        self._go.set()
         if self._job is not None:
             self._job.model.cancel()
 
-    def _take(self, event: Segmentation | Block) -> None:
+    def _take(self, event: Any) -> None:
         if isinstance(event, Segmentation):
             self._job = event
-            return
+        elif isinstance(event, Block):
+            self._advance(event)
+        else:
+            self._end(event)
+
+    def _advance(self, event: Block) -> None:
         now = time.monotonic()
         if not self._begun[0]:
             self._begun = (now, event.done)
@@ -103,46 +117,59 @@ class Segmenting(QObject):
         if self._growing is not None:
             self._growing.refresh()
 
-    def _fail(self, error: BaseException) -> None:
-        line = "cancelled" if isinstance(error, _core.Cancelled) else str(error)
-        self._clean()
-        self.failed.emit(line)
-
-    def _finish(self) -> None:
-        job = self._job
-        if self._worker is None:
-            return
-        self._clean()
-        if job is not None and job.result is not None:
-            self.done.emit(job.result)
-        else:
-            self.failed.emit("cancelled")
-
-    def _clean(self) -> None:
+    def _end(self, outcome: Outcome) -> None:
+        error = outcome.error
         self._timer.stop()
         self._worker = self._job = self._growing = None
-        self.paused = False
+        if error is None:
+            self.done.emit(outcome.shown)
+        else:
+            cancelled = isinstance(error, _core.Cancelled)
+            self.failed.emit("cancelled" if cancelled else str(error) or type(error).__name__)
 
     def close(self) -> None:
         """Ends it, and is silent from now on."""
         self.blockSignals(True)
         self.cancel()
+        self._growing = None
 
 
-def steps(make: Callable[[], Segmentation]) -> Iterator[Any]:
-    """The segmentation, then its blocks."""
-    job = make()
-    yield job
-    yield from job.steps()
+@dataclass(frozen=True)
+class Outcome:
+    """What is shown of the result, or what went wrong."""
+
+    shown: Any = None
+    error: BaseException | None = None
 
 
-def growing_layer(viewer: Any, image: Any, model: Any, dtype: Any, name: str) -> Any | None:
-    """A layer of the image's shape, empty; None if it would be larger than memory should hold."""
-    shape = layers.full_data(image).shape
+def work(
+    make: Callable[[], Segmentation],
+    show: Callable[[Any], Any],
+    go: threading.Event,
+    cancelled: threading.Event,
+) -> Iterator[Any]:
+    """The segmentation, its blocks, and at the end its outcome; waits between blocks for `go`."""
+    try:
+        job = make()
+        yield job
+        blocks = job.steps()
+        for block in blocks:
+            yield block
+            go.wait()
+            if cancelled.is_set():
+                blocks.close()
+                raise _core.Cancelled("cancelled")
+        shown = show(job.result)
+    except Exception as error:
+        yield Outcome(error=error)
+    else:
+        yield Outcome(shown)
+
+
+def growing_layer(
+    viewer: Any, shape: tuple[int, ...], dtype: Any, made: dict[str, Any]
+) -> Any | None:
+    """A layer of labels, empty; None if it would be larger than memory should hold."""
     if int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize > MOST_SHOWN:
         return None
-    return viewer.add_labels(
-        np.zeros(shape, dtype), name=name, opacity=0.6,
-        colormap=layers.class_colors(model.class_entries, None),
-        metadata=layers.marked(layers.RESULT), **layers.placed_like(image),
-    )  # fmt: skip
+    return viewer.add_labels(np.zeros(shape, dtype), **made)

@@ -13,7 +13,7 @@ QUIET_MS = 80
 
 
 class Viewport(QObject):
-    """Watches slider, camera and canvas.
+    """Watches slider and camera.
 
     Signals
     -------
@@ -36,6 +36,10 @@ class Viewport(QObject):
             event.connect(self._later)
 
     def _later(self, event: Any = None) -> None:
+        self._timer.start()
+
+    def look_again(self) -> None:
+        """Something else than slider and camera has changed."""
         self._timer.start()
 
     def close(self) -> None:

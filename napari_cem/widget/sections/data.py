@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from qtpy.QtWidgets import QComboBox, QLabel
+from qtpy.QtWidgets import QLabel
 
 from napari_cem.widget import layers
 from napari_cem.widget.project import Project
-from napari_cem.widget.sections.base import Section
+from napari_cem.widget.sections.base import Section, button, combo
 
 
 class DataSection(Section):
@@ -19,11 +19,14 @@ class DataSection(Section):
 
     def __init__(self, project: Project) -> None:
         super().__init__(project)
-        self.choice = QComboBox(objectName="image")
+        self.choice = combo("image")
         self.facts = QLabel(wordWrap=True)
         self.row(self.choice)
         self.rows.addWidget(self.facts)
+        self.sample = button("Open the sample", self.open_sample, "sample", "a small FIB-SEM stack")
+        self.rows.addWidget(self.sample)
         self._problem: str | None = None
+        self._named: list[Any] = []
         self._events = project.viewer.layers.events
         for event in (self._events.inserted, self._events.removed, self._events.reordered):
             event.connect(self._list)
@@ -34,6 +37,23 @@ class DataSection(Section):
         """Stops watching the viewer."""
         for event in (self._events.inserted, self._events.removed, self._events.reordered):
             event.disconnect(self._list)
+        self._watch_names([])
+
+    def open_sample(self) -> None:
+        """Adds the bundled stack and its scribbles."""
+        from napari.layers import Layer
+
+        from napari_cem.widget.sample import fly_medulla
+
+        for data in fly_medulla():
+            self.project.viewer.add_layer(Layer.create(*data))
+
+    def _watch_names(self, found: list[Any]) -> None:
+        for layer in self._named:
+            layer.events.name.disconnect(self._rename)
+        for layer in found:
+            layer.events.name.connect(self._rename)
+        self._named = found
 
     def images(self) -> list[Any]:
         """The user's image layers."""
@@ -50,11 +70,21 @@ class DataSection(Section):
         self.choice.clear()
         for layer in found:
             self.choice.addItem(layer.name, layer.unique_id)
-            layer.events.name.connect(self._rename)
+        self._watch_names(found)
         self.choice.blockSignals(False)
-        if self.project.image is None and found:
-            self._use(found[0])
+        if self.project.image is None:
+            self._use_first(found)
         self._point()
+
+    def _use_first(self, found: list[Any]) -> None:
+        self._problem = None
+        for layer in found:
+            problem = self.project.use_image(layer)
+            if problem is None:
+                self._problem = None
+                break
+            self._problem = self._problem or problem
+        self.update_all()
 
     def _rename(self, event: Any = None) -> None:
         names = {layer.unique_id: layer.name for layer in self.images()}
@@ -70,12 +100,9 @@ class DataSection(Section):
         wanted = self.choice.itemData(row)
         for layer in self.images():
             if layer.unique_id == wanted:
-                self._use(layer)
+                self._problem = self.project.use_image(layer)
+                self.update_all()
         self._point()
-
-    def _use(self, layer: Any) -> None:
-        self._problem = self.project.use_image(layer)
-        self.update_all()
 
     def status(self) -> str:
         """The image, or what is wrong with it."""
@@ -87,6 +114,8 @@ class DataSection(Section):
         """Shape, type and pixel size."""
         image = self.project.image
         self.facts.setVisible(image is not None)
+        self.choice.setVisible(bool(self.choice.count()))
+        self.sample.setVisible(not self.choice.count())
         if image is None:
             return
         data = layers.full_data(image)

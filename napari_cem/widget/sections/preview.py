@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QComboBox, QLabel
+from qtpy.QtWidgets import QLabel
 from superqt import QLabeledDoubleSlider
 
 from napari_cem.widget.overlay import SHOWN
 from napari_cem.widget.project import Project
-from napari_cem.widget.sections.base import Section
+from napari_cem.widget.sections.base import Section, combo
 
 
 class PreviewSection(Section):
@@ -18,7 +18,7 @@ class PreviewSection(Section):
 
     def __init__(self, project: Project) -> None:
         super().__init__(project)
-        self.shown = QComboBox(objectName="shown")
+        self.shown = combo("shown")
         self.shown.addItems(SHOWN)
         self.shown.currentTextChanged.connect(project.overlay.set_shown)
         self.row(QLabel("show"), self.shown)
@@ -26,6 +26,7 @@ class PreviewSection(Section):
         self.threshold.valueChanged.connect(project.set_threshold)
         self.opacity = self._slider("opacity", 0.6)
         self.opacity.valueChanged.connect(project.overlay.set_opacity)
+        project.viewport.moved.connect(self.update_all)
 
     def _slider(self, name: str, value: float) -> QLabeledDoubleSlider:
         slider = QLabeledDoubleSlider(Qt.Orientation.Horizontal, objectName=name)
@@ -37,7 +38,7 @@ class PreviewSection(Section):
 
     def why_not(self) -> str | None:
         """A model has to be there, and a view of xy slices."""
-        if self.project.model is None:
+        if self.project.training.live is None or not self.project.training.live.trained:
             return "needs a model: train first"
         return self.project.viewport.why_not()
 

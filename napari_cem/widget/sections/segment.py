@@ -6,17 +6,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from qtpy.QtWidgets import QApplication, QComboBox, QFileDialog, QLabel, QLineEdit
+from qtpy.QtWidgets import QApplication, QFileDialog, QLabel, QLineEdit
 
 from napari_cem.crop import Crop
 from napari_cem.estimate import estimate
 from napari_cem.images import ArrayVolume, open_volume
 from napari_cem.segmentation import Segmentation
+from napari_cem.session import LABELS
 from napari_cem.widget import layers, preferences, recipe
+from napari_cem.widget.classes import values_of
 from napari_cem.widget.keeping import source_of
 from napari_cem.widget.project import Project
-from napari_cem.widget.sections.base import Section, button
-from napari_cem.widget.segmenting import Segmenting, growing_layer
+from napari_cem.widget.sections.base import Section, button, combo
+from napari_cem.widget.segmenting import MOST_SHOWN, Segmenting, growing_layer
 from napari_cem.writers import label_type
 
 PLANES = ("xy", "xz", "yz", "ortho")
@@ -31,9 +33,9 @@ class SegmentSection(Section):
     def __init__(self, project: Project) -> None:
         super().__init__(project)
         self.job = Segmenting(self)
-        self.planes = QComboBox(objectName="planes")
+        self.planes = combo("planes")
         self.planes.addItems(PLANES)
-        self.region = QComboBox(objectName="region")
+        self.region = combo("region")
         self.region.addItems(REGIONS)
         self.row(QLabel("planes"), self.planes, self.region)
         self.out = QLineEdit(objectName="out", placeholderText="a layer; or a .tif or .zarr file")
@@ -53,12 +55,16 @@ class SegmentSection(Section):
         self.job.progressed.connect(self._progress)
         self.job.done.connect(self._done)
         self.job.failed.connect(self._failed)
+        project.training.rounded.connect(self._round_ended)
+        project.training.stopped.connect(self._round_ended)
+        self._after_round: bool | None = None  # whether to resume what begins then
         self._layer: Any = None
-        self._place: dict[str, Any] = {}
+        self._made: dict[str, Any] = {}
+        self._told = "segmented"
 
     def why_not(self) -> str | None:
         """A model has to be there."""
-        return "needs a model: train first" if self.project.model is None else None
+        return "needs a model: train first" if self.project.result is None else None
 
     def status(self) -> str:
         """What is going on."""
@@ -75,7 +81,7 @@ class SegmentSection(Section):
         self.hold.setText("Go on" if self.job.paused else "Pause")
         partial = Path(f"{self.out.text()}.partial")
         self.again.setEnabled(not running and bool(self.out.text()) and partial.exists())
-        if self.project.image is not None and self.project.model is not None:
+        if self.project.image is not None and self.project.result is not None:
             self.costs.setText(self._costs())
 
     def _costs(self) -> str:
@@ -84,18 +90,18 @@ class SegmentSection(Section):
         live = self.project.training.live
         rate = live.seconds_per_pixel if live is not None else None
         found = estimate(
-            volume.shape, self.planes.currentText(), len(self.project.classes), maps, rate
+            volume.shape,
+            self.planes.currentText(),
+            len(self.project.annotation.classes),
+            maps,
+            rate,
         )
         return str(found)
 
     def _source(self) -> tuple[Any, tuple[int, ...]]:
         """What is segmented, and where it begins in the image."""
         image = self.project.image
-        volume: Any = ArrayVolume(layers.full_data(image), image.name)
-        spacing = layers.spacing_nm(image)
-        if spacing is not None:
-            volume.pixel_nm = spacing[-1]
-            volume.spacing_nm = spacing[0] if image.ndim == 3 else 0.0
+        volume: Any = self.project.volume()
         offset: tuple[int, ...] = (0,) * image.ndim
         view = self.project.viewport.view(image)
         if self.region.currentText() == REGIONS[1] and view is not None:
@@ -105,52 +111,64 @@ class SegmentSection(Section):
 
     def start(self, resume: bool = False) -> None:
         """Begins, in a layer or into a file."""
-        model = self.project.chosen_model()
+        export = self.project.export()
         image = self.project.image
-        if model is None or image is None or self.job.running:
+        if export is None or image is None or self.job.running:
             return
-        self.project.training.stop()
+        live = self.project.training.live
+        if live is not None and live.training:
+            self._after_round = resume
+            self.project.training.stop()
+            self.project.told.emit("the segmentation begins when the round has ended")
+            return
         volume, offset = self._source()
         out = self.out.text().strip() or None
         planes, threads = self.planes.currentText(), preferences.load().threads
-        self._place = layers.placed_like(image, offset)
-        name = f"{image.name} segmented"
-        whole = offset == (0,) * image.ndim and self.region.currentText() == REGIONS[0]
+        entries = self.project.annotation.classes
+        self._made = {
+            "name": f"{image.name} segmented", "opacity": 0.6,
+            "colormap": layers.class_colors(entries, None),
+            "metadata": layers.marked(layers.RESULT, image), **layers.placed_like(image, offset),
+        }  # fmt: skip
+        whole = self.region.currentText() == REGIONS[0]
         self._layer = None
-        if planes == "xy" and whole and image.ndim == 3:
-            dtype = label_type(model.values)
-            self._layer = growing_layer(self.project.viewer, image, model, dtype, name)
-        self._model, self._name = model, name
+        if planes == "xy" and whole and image.ndim == 3 and not resume:
+            shape, dtype = layers.full_data(image).shape, label_type(values_of(entries))
+            self._layer = growing_layer(self.project.viewer, shape, dtype, self._made)
         self.job.start(
-            lambda: Segmentation(volume, model, out, planes, threads=threads, resume=resume),
-            self._layer,
-        )
+            lambda: Segmentation(volume, export(), out, planes, threads=threads, resume=resume),
+            shown, self._layer,
+        )  # fmt: skip
+        self._told = f"segmented into {out}" if out else "segmented"
         self.project.worked.emit("segmenting", None, None)
         self.update_all()
+
+    def _round_ended(self, event: Any) -> None:
+        resume, self._after_round = self._after_round, None
+        if resume is not None:
+            self.start(resume)
 
     def _progress(self, done: int, total: int, left: float) -> None:
         self.project.worked.emit(f"segmenting, {done} of {total} slices", done / total, left)
 
-    def _done(self, result: Any) -> None:
-        from_file = isinstance(result, Path)
-        if self._layer is None or self._layer not in self.project.viewer.layers:
-            data = shown(result) if from_file else result
-            self._layer = self.project.viewer.add_labels(
-                data, name=self._name, opacity=0.6,
-                colormap=layers.class_colors(self._model.class_entries, None),
-                metadata=layers.marked(layers.RESULT), **self._place,
-            )  # fmt: skip
-        elif not from_file:
-            self._layer.data = result
+    @property
+    def _grown(self) -> Any:
+        """The layer in which slices appeared, if it is still there."""
+        return self._layer if self._layer in self.project.viewer.layers else None
+
+    def _done(self, data: Any) -> None:
+        if data is None:
+            self._told += "; larger than memory should hold, so not shown: write .zarr to see it"
+        elif self._grown is None:
+            self._layer = self.project.viewer.add_labels(data, **self._made)
         else:
-            self._layer.refresh()
-        self.project.told.emit(f"segmented{f' into {result}' if from_file else ''}")
-        self.update_all()
+            self._grown.data = data
+        self.project.told.emit(self._told)
         self.project.changed.emit()
 
     def _failed(self, line: str) -> None:
-        if self._layer is not None and self._layer in self.project.viewer.layers:
-            self.project.viewer.layers.remove(self._layer)
+        if self._grown is not None:
+            self.project.viewer.layers.remove(self._grown)
         self.project.told.emit(line)
         self.update_all()
 
@@ -174,18 +192,24 @@ class SegmentSection(Section):
         """What was done, as lines of Python."""
         p = self.project
         source = None if p.image is None else source_of(p.image)
-        labels = None if p.keeper is None else str(p.keeper.session.folder / "labels.zarr")
+        keeper = p.annotation.keeper
+        labels = None if keeper is None else str(keeper.session.folder / LABELS)
         base = str(p.model_file or p.base or "scratch")
         return recipe.lines(
-            None if source is None else str(source), labels, base, p.classes, p.budget,
+            None if source is None else str(source), labels, base, p.annotation.classes, p.budget,
             self.planes.currentText(), p.own_threshold,
         )  # fmt: skip
 
 
-def shown(path: Path) -> Any:
-    """What a layer shows of a written result: zarr as it is, other files in memory."""
-    volume = open_volume(path)
-    if path.suffix == ".zarr" and isinstance(volume, ArrayVolume):
+def shown(result: Any) -> Any:
+    """What a layer shows of a result: arrays and zarr as they are, other files in memory; None if
+    they are too large for that."""
+    if not isinstance(result, Path):
+        return result
+    volume = open_volume(result)
+    if result.suffix == ".zarr" and isinstance(volume, ArrayVolume):
         return volume.array
+    if int(np.prod(volume.shape)) * volume.dtype.itemsize > MOST_SHOWN:
+        return None
     pages = np.stack([volume.slice(z) for z in range(volume.shape[0])])
     return pages if volume.ndim == 3 else pages[0]
