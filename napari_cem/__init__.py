@@ -20,7 +20,9 @@ import numpy as _numpy  # noqa: F401
 
 if TYPE_CHECKING:
     from napari_cem._core import Cancelled
+    from napari_cem.curation import curate
     from napari_cem.evaluation import Scores, evaluate
+    from napari_cem.hashing import dhash
     from napari_cem.images import open_labels, open_volume
     from napari_cem.intensity import Intensity, measure
     from napari_cem.measurements import measure_objects
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from napari_cem.object_edits import Change, ObjectEdits
     from napari_cem.objects import fill_holes, find_objects
     from napari_cem.segmentation import segment
+    from napari_cem.suggestion import suggest
     from napari_cem.trainer import Trainer
     from napari_cem.training import Report
 
@@ -43,6 +46,8 @@ __all__ = [
     "Scores",
     "Trainer",
     "__version__",
+    "curate",
+    "dhash",
     "evaluate",
     "fill_holes",
     "find_objects",
@@ -51,6 +56,7 @@ __all__ = [
     "open_labels",
     "open_volume",
     "segment",
+    "suggest",
 ]
 
 _HOMES = {
@@ -62,6 +68,8 @@ _HOMES = {
     "Report": "training",
     "Scores": "evaluation",
     "Trainer": "trainer",
+    "curate": "curation",
+    "dhash": "hashing",
     "evaluate": "evaluation",
     "fill_holes": "objects",
     "find_objects": "objects",
@@ -70,6 +78,7 @@ _HOMES = {
     "open_labels": "images",
     "open_volume": "images",
     "segment": "segmentation",
+    "suggest": "suggestion",
 }
 
 

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
+from napari_cem.cli_curate import curate_command
 from napari_cem.progress import STOPPED, Reporter, reported
 
 app = typer.Typer(
@@ -268,12 +269,13 @@ def finetune_command(
 ) -> None:
     """Fine-tune a model on annotated images."""
     from napari_cem.finetuning import Plan, finetune
+    from napari_cem.training import SECONDS
 
     plan = Plan(
         weights, recipe.value, parse_names(classes), steps, seconds, dense, seed, threads,
         pixel_nm, checkpoint, resume, {"freeze": freeze.value, **parse_settings(settings or [])},
     )  # fmt: skip
-    budget = (60.0 if recipe is Recipe.interactive else None) if seconds is None else seconds
+    budget = (SECONDS if recipe is Recipe.interactive else None) if seconds is None else seconds
     model, last = finetune(
         image, labels, out, plan, overwrite,
         stepper(reporter, budget, steps), fetcher(reporter),
@@ -382,6 +384,9 @@ def objects_command(
     text += f"\nobjects: {out}" + (f"\ntable: {table}" if table else "")
     total = sum(counts.values())
     reporter.result(text.strip(), out=out, table=table, objects=total, classes=counts)
+
+
+app.command("curate")(curate_command)
 
 
 def main() -> None:

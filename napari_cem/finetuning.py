@@ -84,7 +84,6 @@ class Stack(Volume):
     """Images of one size and type, taken as the slices of one volume."""
 
     def __init__(self, images: list[Volume]) -> None:
-        super().__init__()
         self.images = images
         self.shape = (len(images), *images[0].shape[1:])
         self.ndim, self.dtype = 3, images[0].dtype
@@ -149,6 +148,10 @@ def starting_model(
         known = weights.read_card(named).get("classes")
         if known and [entry["value"] for entry in known] == list(classes):
             model = Model.load(named)
+            if plan.pixel_nm:
+                model.update_card(pixel_nm=plan.pixel_nm)
+            if plan.classes:
+                model.update_card(classes=[{**e, "name": classes[e["value"]]} for e in known])
             log.info("going on with the model %s", named)
             return model
     size = plan.pixel_nm or pixel_nm or None

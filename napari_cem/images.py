@@ -7,9 +7,10 @@ a stack and (y, x) for one image; nothing is guessed from sizes.
 
 from __future__ import annotations
 
+import logging
 import re
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,9 @@ from napari_cem import _core, ome_zarr
 
 PIXELS = ("uint8", "uint16", "uint32", "int8", "int16", "int32", "float32", "float64")
 SLICE_SUFFIXES = (".tif", ".tiff", ".png")
-READABLE = "TIFF, PNG, .npy, .zarr, or a folder of TIFF or PNG slices"
+READABLE = "TIFF, PNG, .npy, .zarr, MRC, NRRD, NIfTI, or a folder of TIFF or PNG slices"
+
+log = logging.getLogger("napari_cem")
 
 
 class Volume:
@@ -40,8 +43,8 @@ class Volume:
         Whether the source holds whole numbers.
     name : str
         What to call the source in messages.
-    notes : list of str
-        What a user should know about how the source was read, e.g. files that were ignored.
+    notes : tuple of str
+        What its reader warned of.
     """
 
     shape: tuple[int, int, int]
@@ -51,9 +54,7 @@ class Volume:
     name: str
     pixel_nm: float = 0.0
     spacing_nm: float = 0.0
-
-    def __init__(self) -> None:
-        self.notes: list[str] = []
+    notes: tuple[str, ...] = ()
 
     def slice(self, z: int) -> np.ndarray:
         """Slice `z` as a C-contiguous (y, x) array of type `dtype`."""
@@ -61,10 +62,7 @@ class Volume:
 
     def sample(self, count: int = 64) -> list[int]:
         """At most `count` slice numbers, evenly spaced from the first to the last."""
-        depth = self.shape[0]
-        if depth <= count:
-            return list(range(depth))
-        return sorted({round(k * (depth - 1) / (count - 1)) for k in range(count)})
+        return _core.sample(self.shape[0], count)
 
     def close(self) -> None:
         """Closes files that are held open."""
@@ -92,7 +90,6 @@ class ArrayVolume(Volume):
     """A Volume over anything with ``shape``, ``dtype`` and slicing: NumPy, memmap, zarr, dask."""
 
     def __init__(self, array: Any, name: str = "image") -> None:
-        super().__init__()
         shape = tuple(int(size) for size in array.shape)
         if len(shape) not in (2, 3):
             raise ValueError(
@@ -124,7 +121,6 @@ class TiffVolume(Volume):
     """A TIFF file, read page by page."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__()
         self.tiff = _core.Tiff(str(path))
         self.name = str(path)
         self.shape = (self.tiff.pages, self.tiff.height, self.tiff.width)
@@ -149,9 +145,8 @@ class FolderVolume(Volume):
     """A folder with one TIFF or PNG file per slice, in natural order of their names."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__()
         self.name = str(path)
-        self.files = slice_files(path, self.notes)
+        self.files = slice_files(path)
         if not self.files:
             raise ValueError(f"{path} holds no slices: put one TIFF or PNG file per slice there")
         first = self._open(0)
@@ -193,24 +188,28 @@ def describe(volume: Volume) -> str:
     return f"{' x '.join(str(size) for size in volume.shape[3 - volume.ndim :])} {volume.dtype}"
 
 
-def natural_order(path: Path) -> list[tuple[int, int, str]]:
-    """Sort key by which slice_2 comes before slice_10."""
+def natural_order(path: Path) -> tuple[list[tuple[int, int, str]], str]:
+    """Sort key by which slice_2 comes before slice_10; no two names of a folder are equal to it."""
     parts = re.split(r"(\d+)", path.name.lower())
-    return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in parts]
+    numbers = [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts]
+    return numbers, path.name
 
 
-def slice_files(folder: Path, notes: list[str]) -> list[Path]:
-    """The TIFF and PNG files of `folder` in natural order; what was left out goes to `notes`."""
+def slice_files(folder: Path) -> list[Path]:
+    """The TIFF and PNG files of `folder` in natural order."""
+    return listing(folder, lambda path: path.suffix.lower() in SLICE_SUFFIXES and path.is_file())
+
+
+def listing(folder: Path, wanted: Callable[[Path], bool]) -> list[Path]:
+    """The entries of `folder` that are `wanted`, in natural order; the log counts the others."""
     entries = list(folder.iterdir())
-    files = [
-        entry
-        for entry in entries
-        if entry.suffix.lower() in SLICE_SUFFIXES and entry.is_file() and entry.name[0] != "."
-    ]
-    ignored = len(entries) - len(files)
-    if ignored:
-        notes.append(f"{folder}: ignored {ignored} entries that are not TIFF or PNG files")
-    return sorted(files, key=natural_order)
+    found = [entry for entry in entries if wanted(entry) and entry.name[0] != "."]
+    if len(found) < len(entries):
+        log.info(
+            "%s: %d of %d entries are images; the others are ignored",
+            folder, len(found), len(entries),
+        )  # fmt: skip
+    return sorted(found, key=natural_order)
 
 
 def grey_of(image: Any, name: str) -> np.ndarray:
@@ -305,6 +304,10 @@ def open_path(path: Path) -> Volume:
         return open_png(path)
     if suffix == ".npy":
         return open_npy(path)
+    from napari_cem import volume_formats
+
+    if volume_formats.reader_of(path):
+        return volume_formats.open_file(path)
     raise ValueError(f"{path} is of a kind that is not read here; give {READABLE}")
 
 
@@ -344,11 +347,9 @@ class LabelVolume(Volume):
     """Labels: a Volume of int32."""
 
     def __init__(self, volume: Volume) -> None:
-        super().__init__()
         self.volume = volume
         self.shape, self.ndim, self.name = volume.shape, volume.ndim, volume.name
         self.pixel_nm, self.spacing_nm = volume.pixel_nm, volume.spacing_nm
-        self.notes = volume.notes
         self.dtype = np.dtype("int32")
 
     def slice(self, z: int) -> np.ndarray:

@@ -17,7 +17,7 @@ import numpy as np
 from napari_cem import _core, contrast
 from napari_cem.images import Volume, open_volume
 
-SLICES = 64
+SLICES = _core.SAMPLE_SLICES
 
 
 @dataclass(frozen=True)
@@ -84,15 +84,15 @@ def measure(source: Any, slices: int = SLICES) -> Measured:
     state = _core.statistics_new()
     digest = hashlib.sha256(repr((volume.shape, volume.dtype.name)).encode())
     numbers = volume.sample(slices)
-    looked_at = numbers[:: max(1, len(numbers) // contrast.SLICES)]
-    signatures = []
+    looked_at = contrast.sampled(numbers)
+    seen = _core.contrast_new()
     for z in numbers:
         page = volume.slice(z)
         check_finite(page, z, volume.name)
         _core.statistics_add(state, page)
         digest.update(page.data)
         if z in looked_at:
-            signatures.append(contrast.signature(page))
+            _core.contrast_add(seen, page)
     found = _core.statistics_get(state)
     if found["minimum"] == found["maximum"]:
         value = f"{found['minimum']:g}"
@@ -100,13 +100,11 @@ def measure(source: Any, slices: int = SLICES) -> Measured:
             f"every pixel of {volume.name} is {value}; give an image with something in it"
         )
     offset, scale = _core.intensity_measure(state)
-    seen = np.mean(signatures, axis=0) * scale
-    seen[0] -= offset * scale
     return Measured(
         Intensity(offset, scale),
         found["minimum"],
         found["maximum"],
-        seen.round(4),
+        contrast.mean(seen, offset, scale),
         digest.hexdigest(),
     )
 
@@ -115,11 +113,9 @@ class EightBit(Volume):
     """A volume as 8-bit pixels: uint8 as it is, others stretched from [low, high] to [0, 255]."""
 
     def __init__(self, volume: Volume, low: float, high: float) -> None:
-        super().__init__()
         self.volume = volume
         self.shape, self.ndim, self.name = volume.shape, volume.ndim, volume.name
         self.pixel_nm, self.spacing_nm = volume.pixel_nm, volume.spacing_nm
-        self.notes = volume.notes
         self.dtype = np.dtype("uint8")
         self.low, self.high = low, high
 
@@ -128,8 +124,9 @@ class EightBit(Volume):
         page = self.volume.slice(z)
         if page.dtype == np.uint8:
             return page
-        stretched = (page.astype(np.float64) - self.low) * (255.0 / (self.high - self.low))
-        return np.clip(np.rint(stretched), 0, 255).astype(np.uint8)
+        stretched = np.empty(page.shape, np.uint8)
+        _core.stretch(stretched, page, self.low, self.high)
+        return stretched
 
     def close(self) -> None:
         """Closes files that are held open."""
@@ -138,8 +135,7 @@ class EightBit(Volume):
 
 def from_norms(norms: list[float] | tuple[float, float]) -> Intensity:
     """The constants for 8-bit pixels of weights with the given mean and deviation (0..1 units)."""
-    mean, deviation = norms
-    return Intensity(255.0 * mean, 1.0 / (255.0 * deviation))
+    return Intensity(*_core.intensity_from_norms(*norms))
 
 
 def as_the_model(volume: Volume, card: dict[str, Any], found: Measured) -> tuple[Volume, Intensity]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_cem.images import LabelVolume, Volume, describe, is_zarr, natural_order
+from napari_cem.images import LabelVolume, Volume, describe, is_zarr, listing
 
 READ_SUFFIXES = (".tif", ".tiff", ".png", ".npy", ".zarr")
 BACKGROUND = 1
@@ -35,9 +35,7 @@ class Survey:
 def files_by_stem(folder: Path) -> dict[str, Path]:
     """Images of `folder` by their names without ending."""
     found: dict[str, Path] = {}
-    for path in sorted(folder.iterdir(), key=natural_order):
-        if path.suffix.lower() not in READ_SUFFIXES or path.name.startswith("."):
-            continue
+    for path in listing(folder, lambda path: path.suffix.lower() in READ_SUFFIXES):
         if path.stem in found:
             raise ValueError(f"{found[path.stem]} and {path} have the same name; keep one of them")
         found[path.stem] = path

@@ -17,12 +17,13 @@ import numpy as np
 from napari_cem import _core
 from napari_cem.images import open_volume
 from napari_cem.intensity import Measured, as_the_model, measure
+from napari_cem.mismatch import mismatches
 from napari_cem.model import Model
 from napari_cem.preview import HALO, TILE, Pages, View, Window, window_of
+from napari_cem.rounds import Round
 from napari_cem.trainer import Trainer
 from napari_cem.training import Report
 
-FIRST_LOOK, PACE = 1.0, 2.0  # seconds of training before a look; and times as long as a look
 NEIGHBOURS = (1, -1, 2, -2)
 SLICES_KEPT = 4
 FEATURE_BYTES = 1 << 30
@@ -47,12 +48,19 @@ class Predicted:
 
 @dataclass(frozen=True)
 class Rounded:
-    """A round is complete and in the model."""
+    """A round is complete and in the model: IoU of each class on so many held-out pixels."""
 
     steps: int
     seconds: float
     held_out_iou: dict[str, float] | None
-    held_out: int
+    held_out: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Differs:
+    """The image is not like those that the model was trained on: a line for each thing."""
+
+    lines: list[str]
 
 
 @dataclass(frozen=True)
@@ -62,7 +70,27 @@ class Stopped:
     why: str
 
 
-Event = Trained | Predicted | Rounded | Stopped
+Event = Trained | Predicted | Rounded | Differs | Stopped
+
+
+class Result:
+    """A model as a complete round left it: never changed, to be copied in any thread.
+
+    Attributes
+    ----------
+    card : dict
+        The model's.
+    """
+
+    def __init__(self, model: Model) -> None:
+        self.card = model.card
+        self._model = model.copy()
+        self._lock = threading.Lock()
+
+    def copy(self) -> Model:
+        """An independent copy."""
+        with self._lock:
+            return self._model.copy()
 
 
 class Live:
@@ -90,6 +118,10 @@ class Live:
         What was predicted.
     trained : bool
         Whether the weights shown come from any training.
+    result : Result or None
+        What the last complete round left; None before there is any.
+    can_revert : bool
+        Whether there is a round to take back.
     seconds_per_pixel : float or None
         What the last tile took that was predicted for the first time.
     """
@@ -110,6 +142,9 @@ class Live:
         self.pages = Pages(page_bytes)
         self.seconds_per_pixel: float | None = None
         self._shown = model.copy()
+        self.result = Result(model) if trained else None
+        self._before: Result | None = None
+        self.can_revert = False
         self._version = 1
         self._trainer = Trainer(model, seed=seed, threads=threads, feature_bytes=feature_bytes)
         self._measured: Measured | None = None
@@ -122,6 +157,7 @@ class Live:
         self._round: Round | None = None
         self._cancelled = False
         self._revert = False
+        self._compared = not trained
 
     # ---- what may be called from any thread ----
 
@@ -160,12 +196,6 @@ class Live:
         self._trainer.cancel()
         self._shown.cancel()
 
-    def abandon(self) -> None:
-        """Forgets what is left to do, after a failure."""
-        with self._lock:
-            self._round = self._view = None
-            self._strokes = {}
-
     def revert(self) -> None:
         """Goes back to the model before the last round."""
         with self._lock:
@@ -176,6 +206,7 @@ class Live:
         """Whether `work` has anything to do."""
         with self._lock:
             waiting = bool(self._strokes) or self._round is not None or self._revert
+            waiting = waiting or not self._compared
         return waiting or self._next_tile() is not None
 
     @property
@@ -193,7 +224,10 @@ class Live:
     # ---- the worker ----
 
     def work(self) -> Iterator[Event]:
-        """Does all there is to do and returns; every event follows at most one step or tile."""
+        """Does all there is to do and returns; every event follows at most one step or tile.
+
+        An error ends the round, as `cancel` does, before it is raised.
+        """
         while True:
             try:
                 yield from self._take()
@@ -206,23 +240,37 @@ class Live:
             except _core.Cancelled:
                 if self._cancelled:
                     yield self._give_up("cancelled")
+            except Exception:
+                self._view = None
+                self._give_up("failed")
+                raise
 
     def _take(self) -> Iterator[Event]:
         with self._lock:
-            strokes, self._strokes = self._strokes, {}
             revert, self._revert = self._revert, False
             cancelled = self._cancelled and self._round is not None
-        for z, labels in strokes.items():
-            known = self._keys.get(z)
-            if known is None and not labels.any():
-                continue
-            self._keys[z] = self._trainer.add(self._slice(z), labels, known, self.intensity)
-        if revert:
+        if not self._compared:
+            self._compared = True
+            lines = mismatches(self.volume, self.model.card, self.intensity)
+            if lines:
+                yield Differs(lines)
+        self._take_strokes()
+        if revert and self.can_revert:
             self._trainer.revert()
-            self._show(self.model)
+            self.result, self.can_revert = self._before, False
+            self._show_result()
             yield Stopped("reverted")
         if cancelled:
             yield self._give_up("cancelled")
+
+    def _take_strokes(self) -> None:
+        while self._strokes:
+            with self._lock:
+                z = next(iter(self._strokes))
+                labels = self._strokes.pop(z)
+            known = self._keys.get(z)
+            if known is not None or labels.any():
+                self._keys[z] = self._trainer.add(self._slice(z), labels, known, self.intensity)
 
     def _train(self) -> Iterator[Event]:
         round = self._round
@@ -251,23 +299,38 @@ class Live:
 
     def _finish(self, round: Round, report: Report) -> Event:
         self._trainer.finish()
-        self._show(self.model)
-        with self._lock:
-            self._round = None
-        return Rounded(round.steps, round.spent, self._trainer.held_out_iou, report.held_out)
+        self._publish()
+        with self._lock:  # more may have been asked for meanwhile
+            self._round = None if round.over else Round(round.seconds)
+        return Rounded(round.steps, round.spent, self._trainer.held_out_iou,
+                       self._trainer.held_out_pixels)  # fmt: skip
 
     def _give_up(self, why: str) -> Event:
         with self._lock:
-            self._round = None
-            self._cancelled = False
-        if self.trained:
-            self._show(self.model)
+            round, self._round, self._cancelled = self._round, None, False
+            if round is None:
+                self._view = None
+        if round is not None and round.begun is not None:
+            self._start_from_the_result()
         return Stopped(why)
 
-    def _show(self, model: Model) -> None:
-        """Predictions come from `model` from now on."""
-        self._shown.assign(model)
-        self._changed()
+    def _start_from_the_result(self) -> None:
+        self._trainer.restart()
+        self._show_result()
+
+    def _publish(self) -> None:
+        """The model as it is now is the result."""
+        self._before, self.result, self.can_revert = self.result, Result(self.model), True
+        self._show_result()
+
+    def _show_result(self) -> None:
+        """Predictions come from the model from now on; there are none if it was never trained."""
+        if self.result is not None:
+            self._shown.assign(self.model)
+            self._changed()
+        elif self.trained:
+            self.trained = False
+            self.pages.clear()
 
     def _changed(self) -> None:
         self.trained = True
@@ -332,45 +395,3 @@ class Live:
                 self._slices.pop(next(iter(self._slices)))
             self._slices[z] = self.volume.slice(z)
         return self._slices[z]
-
-
-class Round:
-    """A round of training: how long it lasts, and when to look at what it has learned."""
-
-    def __init__(self, seconds: float | None) -> None:
-        self.seconds = seconds
-        self.begun: float | None = None
-        self.steps = 0
-        self.pace = FIRST_LOOK
-        self.looked: float | None = None
-        self._since = time.monotonic()
-
-    def begin(self) -> None:
-        """The first step comes now."""
-        self.begun = self._since = time.monotonic()
-
-    def extend(self) -> None:
-        """The time begins anew: strokes came."""
-        self._since = time.monotonic()
-
-    def look_took(self, now: float) -> None:
-        """A tile was predicted: the more time looking takes, the rarer it is."""
-        if self.looked is not None:
-            self.pace = max(FIRST_LOOK, PACE * (now - self.looked))
-
-    @property
-    def spent(self) -> float:
-        """Seconds since the first step."""
-        return 0.0 if self.begun is None else time.monotonic() - self.begun
-
-    @property
-    def left(self) -> float | None:
-        """Seconds that remain, None if there is no end."""
-        if self.seconds is None:
-            return None
-        return max(0.0, self.seconds - (time.monotonic() - self._since))
-
-    @property
-    def over(self) -> bool:
-        """Whether the time is up."""
-        return self.left == 0.0

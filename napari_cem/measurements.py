@@ -212,3 +212,54 @@ def measure_objects(
     if image is not None:
         columns["mean_grey"] = grey_means(places, numbers.size, image)
     return pandas.DataFrame(columns)
+
+
+def remeasure_objects(
+    table: pandas.DataFrame,
+    objects: np.ndarray,
+    boxes: dict[int, tuple[slice, ...]],
+    numbers: Sequence[int],
+    spacing: Sequence[float] | None = None,
+    image: Any = None,
+    class_of: dict[int, int] | None = None,
+    class_names: dict[int, str] | None = None,
+) -> pandas.DataFrame:
+    """The table after some objects were changed, made or deleted; only those are measured.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Of `measure_objects`, with the same spacing, image and class names.
+    objects : array of integers
+        As it is now.
+    boxes : dict
+        Bounding boxes of the objects there are, such as `ObjectEdits.boxes`.
+    numbers : sequence of int
+        The objects to look at again.
+    """
+    import pandas
+
+    rows = [table[~table["object"].isin(numbers)]]
+    for number in sorted(number for number in numbers if number in boxes):
+        box = boxes[number]
+        part = np.where(objects[box] == number, objects[box], 0)
+        row = measure_objects(
+            part, spacing, image=None if image is None else np.asarray(image[box]),
+            class_of=class_of, class_names=class_names,
+        )  # fmt: skip
+        rows.append(moved(row, box, check_spacing(spacing, objects.ndim)))
+    return pandas.concat(rows).sort_values("object", ignore_index=True)
+
+
+def moved(
+    row: pandas.DataFrame, box: tuple[slice, ...], spacing: tuple[float, ...]
+) -> pandas.DataFrame:
+    """Rows of what was measured within `box`, in the coordinates of the whole."""
+    axes = "zyx"[3 - len(box) :]
+    for axis, side, size in zip(axes, box, spacing, strict=True):
+        for name in row.columns:
+            if name.startswith(f"centroid_{axis}_"):
+                row[name] += side.start * size
+        row[f"{axis}_start"] += side.start
+        row[f"{axis}_stop"] += side.start
+    return row

@@ -45,7 +45,8 @@ def class_entries(classes: Sequence[Any] | dict[int, str]) -> list[dict[str, Any
     if not 2 <= len(given) <= 255:
         raise ValueError(f"there are {len(given)} classes; give 2 to 255, background first")
     for number, entry in enumerate(given):
-        entry.setdefault("color", COLORS[number % len(COLORS)])
+        color = 1 + (number - 1) % (len(COLORS) - 1) if number else 0  # only one class is black
+        entry.setdefault("color", COLORS[color])
     for key in ("name", "value"):
         seen = [entry[key] for entry in given]
         twice = next((item for item in seen if seen.count(item) > 1), None)

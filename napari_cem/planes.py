@@ -151,12 +151,11 @@ class Run:
         mean = parts[0].astype(np.float32)
         for part in parts[1:]:
             mean += part
-        if len(parts) > 1:
-            mean /= np.float32(len(parts))
         if mean.shape[1:] != self.size:
             mean = np.stack([resize(page, self.size) for page in mean])
-        background = np.maximum(np.float32(1) - mean.sum(axis=0), np.float32(0))
-        return np.concatenate([background[None], mean])
+        out = np.empty((len(mean) + 1, *self.size), np.float32)
+        _core.planes_mean(out, np.ascontiguousarray(mean), len(parts))
+        return out
 
 
 def turned(store: np.ndarray, plane: str, z: int) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
@@ -12,6 +13,7 @@ from napari_cem.tiles import Tiling
 TILE, HALO = 512, 64
 WINDOW = 2048  # of larger slices only so much around the view is predicted
 GRID = 512
+UNCERTAINTY = 1 - np.arange(256, dtype=np.float32) / 255  # of 255 times a margin
 
 
 @dataclass(frozen=True)
@@ -92,14 +94,17 @@ class Page:
         -------
         (height, width) array of uint16
         """
-        p = self.probabilities
-        known = p.any(axis=0)
+        p, of_class = self.probabilities, np.asarray(values, np.uint16)
         if threshold is None:
-            best = p.argmax(axis=0)
+            found = likeliest(p, of_class)
         else:
-            foreground = 255 - p[0].astype(np.int16) >= 255 * threshold
-            best = (1 + p[1:].argmax(axis=0)) * foreground
-        found: np.ndarray = np.asarray(values, np.uint16)[best] * known
+            foreground = 255 - np.arange(256) >= 255 * threshold  # by the background's probability
+            table = np.where(foreground, of_class[1], of_class[0])
+            found = table[p[0]]
+            if len(p) > 2:
+                found = np.where(foreground[p[0]], likeliest(p[1:], of_class[1:]), of_class[0])
+        if len(self.versions) < self.window.tiling.count:
+            found *= p.any(axis=0)
         return found
 
     def foreground(self) -> np.ndarray:
@@ -108,32 +113,63 @@ class Page:
         known = self.probabilities.any(axis=0)
         return np.where(known, (255 - p) / np.float32(255), np.float32(0)).astype(np.float32)
 
+    def uncertainty(self) -> np.ndarray:
+        """1 - (p of the likeliest class - p of the next), (height, width) float32; 0 where nothing
+        was predicted yet."""
+        first, second = self.probabilities[0], np.zeros_like(self.probabilities[0])
+        for p in self.probabilities[1:]:
+            first, second = np.maximum(first, p), np.maximum(second, np.minimum(first, p))
+        margin = np.where(first, first - second, 255).astype(np.uint8)
+        return UNCERTAINTY[margin]
+
+
+def likeliest(probabilities: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Value of the class with the largest probability, the first of equals, at each pixel."""
+    best, found = probabilities[0], np.full(probabilities.shape[1:], values[0])
+    for p, value in zip(probabilities[1:], values[1:], strict=True):
+        np.copyto(found, value, where=p > best)
+        best = np.maximum(best, p)
+    return found
+
 
 class Pages:
-    """Pages under a cap of bytes, the least recently used dropped first."""
+    """Pages under a cap of bytes, the least recently used dropped first; for any thread."""
 
     def __init__(self, most_bytes: int) -> None:
         self.most_bytes = most_bytes
         self._pages: OrderedDict[Window, Page] = OrderedDict()
+        self._lock = threading.Lock()
 
     def find(self, window: Window) -> Page | None:
         """The page of `window`, or None."""
-        page = self._pages.get(window)
-        if page is not None:
-            self._pages.move_to_end(window)
-        return page
+        with self._lock:
+            page = self._pages.get(window)
+            if page is not None:
+                self._pages.move_to_end(window)
+            return page
 
     def room(self, window: Window, classes: int) -> Page:
         """The page of `window`, made if need be."""
         page = self.find(window)
         if page is None:
             shape = (classes, window.height, window.width)
-            page = self._pages[window] = Page(window, np.zeros(shape, np.uint8))
-            while len(self._pages) > 1 and self.bytes > self.most_bytes:
-                self._pages.popitem(last=False)
+            page = Page(window, np.zeros(shape, np.uint8))
+            with self._lock:
+                self._pages[window] = page
+                while len(self._pages) > 1 and self._count() > self.most_bytes:
+                    self._pages.popitem(last=False)
         return page
+
+    def clear(self) -> None:
+        """Drops every page."""
+        with self._lock:
+            self._pages.clear()
 
     @property
     def bytes(self) -> int:
         """Memory of all pages."""
+        with self._lock:
+            return self._count()
+
+    def _count(self) -> int:
         return sum(page.probabilities.nbytes for page in self._pages.values())

@@ -21,7 +21,6 @@ class Scaled(Volume):
     """A volume whose slices are `factor` times as high and as wide; its pixels are float32."""
 
     def __init__(self, volume: Volume, factor: float) -> None:
-        super().__init__()
         z, y, x = volume.shape
         self.volume = volume
         self.shape = (z, max(1, round(y * factor)), max(1, round(x * factor)))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,9 @@ from napari_cem.intensity import (
     Intensity,
     Measured,
     as_the_model,
-    looks_inverted,
     measure,
 )
+from napari_cem.mismatch import mismatches
 from napari_cem.model import Model
 from napari_cem.planes import Planes, Run
 from napari_cem.scaling import Scaled, scale_factor
@@ -27,28 +28,8 @@ from napari_cem.scratch import Scratch
 from napari_cem.writers import ProbabilityPages, check_output, label_writer
 
 PLANES = {"xy": ("xy",), "xz": ("xz",), "yz": ("yz",), "ortho": ("xy", "xz", "yz")}
-PIXEL_SIZE_TOLERANCE = 1.2
 
 log = logging.getLogger("napari_cem")
-
-
-def check_against_card(volume: Volume, card: dict[str, Any], found: Measured) -> None:
-    """Warns if the pixel size or the contrast is not what the model was trained on."""
-    trained = card.get("pixel_nm") or 0.0
-    if trained and volume.pixel_nm:
-        ratio = volume.pixel_nm / trained
-        if not 1 / PIXEL_SIZE_TOLERANCE <= ratio <= PIXEL_SIZE_TOLERANCE:
-            log.warning(
-                "the pixels of %s are %g nm, those of the model's training %g nm: "
-                "structures look %.2g times as large to it",
-                volume.name, volume.pixel_nm, trained, trained / volume.pixel_nm,
-            )  # fmt: skip
-    if looks_inverted(card, found):
-        log.warning(
-            "the contrast of %s looks inverted against the model's training images; "
-            "invert it if dark and bright are swapped",
-            volume.name,
-        )
 
 
 def identity(
@@ -65,15 +46,15 @@ def identity(
     }
 
 
-def write(run: Run, writer: Any, probabilities: bool) -> Any:
-    """Writes the result of `run`, slice by slice, and puts it into place."""
+def write(run: Run, writer: Any, probabilities: bool) -> Generator[int, None, None]:
+    """Writes the result of `run`, yielding before every slice, and puts it into place."""
     try:
         for z in range(run.planes.volume.shape[0]):
+            yield z
             writer.write(run.probabilities(z) if probabilities else run.labels(z))
         writer.finish()
     finally:
         writer.close()
-    return writer
 
 
 def prepare(
@@ -82,7 +63,8 @@ def prepare(
     """Measures `volume`, warns where it does not fit the model, and chooses the constants."""
     found = measure(volume)
     card = model.card
-    check_against_card(volume, card, found)
+    for line in mismatches(volume, card, found):
+        log.warning("%s", line)
     if intensity is None:
         volume, intensity = as_the_model(volume, card, found)
     elif card.get("intensity_rule") == "norms":
@@ -170,8 +152,9 @@ class Segmentation:
             leave(self.scratch)
             raise
 
-    def steps(self) -> Iterator[Block]:
-        """Computes what is left and writes the result; yields once, and after every block.
+    def steps(self) -> Generator[Block, None, None]:
+        """Computes what is left and writes the result; yields once, after every block, and
+        before every slice that is written.
 
         Ended early, it leaves what was computed for ``resume``.
         """
@@ -187,8 +170,10 @@ class Segmentation:
                 self.path, self.volume.shape, self.volume.ndim, sizes, self.model.class_entries,
                 self.overwrite,
             )  # fmt: skip
-            written = write(run, writer, self.probabilities)
-            self.result = written.array if self.path is None else self.path
+            with closing(write(run, writer, self.probabilities)) as slices:
+                for _ in slices:
+                    yield Block(next(iter(run.names)), 0, 0, run.finished, run.total)
+            self.result = writer.array if self.path is None else self.path
         except BaseException:
             leave(self.scratch)
             raise

@@ -18,6 +18,7 @@ from napari_cem.model import Model
 
 SUFFIX = ".cem"
 SETTINGS, LABELS, MODEL, IMAGE = "session.json", "labels.zarr", "model.safetensors", "image.zarr"
+PREVIOUS = "model.previous.safetensors"
 VERSION = 1
 CHUNK = 512
 
@@ -62,15 +63,13 @@ class Session:
     """
 
     def __init__(self, folder: str | Path, shape: tuple[int, ...]) -> None:
-        import zarr
-
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.settings: dict[str, Any] = {}
         if (self.folder / SETTINGS).exists():
             self.settings = read_settings(self.folder)
         path = str(self.folder / LABELS)
-        if (self.folder / LABELS).exists():
+        if (self.folder / LABELS / "zarr.json").exists():
             self.labels = open_array(Path(path), "r+")
             if self.labels.shape != tuple(shape):
                 raise ValueError(
@@ -78,10 +77,7 @@ class Session:
                     f"one has {tuple(shape)}; move the folder away to begin anew"
                 )
         else:
-            chunks = (*(1,) * (len(shape) - 2), *(min(CHUNK, size) for size in shape[-2:]))
-            self.labels = zarr.create_array(
-                path, shape=tuple(shape), chunks=chunks, dtype="uint16", fill_value=0
-            )
+            self.labels = no_labels(path, tuple(shape))
 
     @classmethod
     def open(cls, folder: str | Path) -> Session:
@@ -105,6 +101,15 @@ class Session:
         index = (z,) if len(self.labels.shape) == 3 else ()
         self.labels[(*index, ...)] = labels.astype(np.uint16)
 
+    def put_labels_aside(self) -> Path:
+        """Begins with no labels; those there are stay beside, under another name."""
+        number = 1
+        while (aside := self.folder / f"labels-{number}.zarr").exists():
+            number += 1
+        (self.folder / LABELS).rename(aside)
+        self.labels = no_labels(str(self.folder / LABELS), self.labels.shape)
+        return aside
+
     def annotated(self) -> list[int]:
         """Slices with labels, found by the chunks that exist."""
         if len(self.labels.shape) == 2:
@@ -117,10 +122,25 @@ class Session:
         """Writes the model, replacing the one of the round before."""
         model.save(self.folder / MODEL, overwrite=True)
 
-    def load_model(self) -> Model | None:
-        """The model of the last complete round, or None if there was none."""
-        path = self.folder / MODEL
-        return Model.load(path) if path.exists() else None
+    def put_model_aside(self) -> None:
+        """Begins with no model; the one there is stays beside, in place of the one before it."""
+        if self.has_model:
+            (self.folder / MODEL).replace(self.folder / PREVIOUS)
+
+    @property
+    def has_model(self) -> bool:
+        """Whether a round was complete."""
+        return (self.folder / MODEL).exists()
+
+    def load_model(self) -> Model:
+        """The model of the last complete round.
+
+        Raises
+        ------
+        OSError or ValueError
+            If there is none, or it cannot be read.
+        """
+        return Model.load(self.folder / MODEL)
 
     def save_image(self, image: np.ndarray) -> None:
         """Writes a copy of an image that is in no file of its own."""
@@ -141,7 +161,15 @@ class Session:
         known = self.settings.get("image", {}).get("path")
         beside = self.folder.with_name(self.folder.name.removesuffix(SUFFIX))
         offered = [beside, *([Path(known)] if known else []), self.folder / IMAGE]
-        return next((path for path in offered if path.exists()), None)
+        return next((p for p in offered if p.exists() and not (p / SETTINGS).exists()), None)
+
+
+def no_labels(path: str, shape: tuple[int, ...]) -> Any:
+    """A new array of labels, all 0."""
+    import zarr
+
+    chunks = (*(1,) * (len(shape) - 2), *(min(CHUNK, size) for size in shape[-2:]))
+    return zarr.create_array(path, shape=shape, chunks=chunks, dtype="uint16", fill_value=0)
 
 
 def open_array(path: Path, mode: Any) -> Any:

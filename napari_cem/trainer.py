@@ -9,8 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from napari_cem import _core
 from napari_cem.images import Volume, open_labels, open_volume
 from napari_cem.intensity import EightBit, Intensity, Measured, from_norms, measure
@@ -28,6 +26,7 @@ from napari_cem.training import (
 )
 
 EVALUATE_EVERY = 10
+PROVENANCE = ("intensity_rule", "training", "data", "library", "norms", "intensity")
 
 
 class Trainer:
@@ -75,8 +74,10 @@ class Trainer:
         self._slices: set[int] = set()
         self._next_key = 0
         self._iou: dict[str, float] | None = None
+        self._pixels: dict[str, int] = {}
         self._measured = True  # the state of now, on the held-out strokes
         self._norms: list[float] | None = self.model.card.get("norms")
+        self._before: dict[str, Any] = self.model.card
 
     @classmethod
     def load(
@@ -185,9 +186,10 @@ class Trainer:
     def _norms_of(self, volume: Volume) -> list[float]:
         """Mean and deviation of the weights; for a random encoder those of the first image."""
         if self._norms is None:
-            pages = [volume.slice(z).astype(np.float64) for z in volume.sample()]
-            values = np.concatenate([page.ravel() for page in pages]) / 255
-            self._norms = [round(float(values.mean()), 6), round(float(values.std()), 6)]
+            state = _core.statistics_new()
+            for z in volume.sample():
+                _core.statistics_add(state, volume.slice(z))
+            self._norms = list(_core.norms_measure(state))
         return self._norms
 
     def run(
@@ -285,20 +287,23 @@ class Trainer:
     def _evaluate(self) -> dict[str, float] | None:
         iou, pixels = self._core.evaluate()
         names = self.model.classes
-        found = {
-            name: float(value)
-            for name, value, count in zip(names, iou, pixels, strict=True)
-            if count
-        }
-        return found or None
+        self._pixels = {name: int(n) for name, n in zip(names, pixels, strict=True) if n}
+        scores = dict(zip(names, iou, strict=True))
+        return {name: float(scores[name]) for name in self._pixels} or None
 
     @property
     def held_out_iou(self) -> dict[str, float] | None:
         """IoU of each class on the held-out strokes at the last evaluation, or None."""
         return self._iou
 
+    @property
+    def held_out_pixels(self) -> dict[str, int]:
+        """Pixels of each class that these IoU were measured on."""
+        return self._pixels
+
     def commit(self) -> None:
         """Puts the best state (the last one, if none was measured) into the model."""
+        self._before = self.model.card
         self._core.commit(self.model.core)
         self.model.update_card(**self._provenance())
 
@@ -335,9 +340,15 @@ class Trainer:
         """
         self._core.snapshot(model.core)
 
+    def restart(self) -> None:
+        """Forgets what was trained since the last commit, and goes on from the model as it is."""
+        self._core.restart(self.model.core)
+        self._measured = False
+
     def revert(self) -> None:
         """Puts back what the model was before the last commit, and goes on from there."""
         self._core.revert(self.model.core)
+        self.model.update_card(**{name: self._before.get(name) for name in PROVENANCE})
 
     def cancel(self) -> None:
         """Stops the step in progress, from any thread; `run` raises Cancelled."""
