@@ -27,9 +27,22 @@ class Driver:
         self.widget = CemWidget(viewer)
         viewer.window.add_dock_widget(self.widget, name="CEM Segment", area="right")
         self.project = self.widget.project
+        self.heard: list[str] = []  # every line of the footer that is no progress
+        self.project.told.connect(self.heard.append)
         self.longest = 0.0  # between two looks at the events: how long the window was frozen
         self.wait(0.3)
         self.longest = 0.0
+
+    @property
+    def said(self) -> str:
+        """What stands in the footer: what runs, else the last line."""
+        footer = self.widget.footer
+        return str((footer.doing if footer.running else footer.text).text())
+
+    def hears(self, beginning: str, seconds: float = 60) -> bool:
+        """Waits for a line; whether it came.  What came before does not count."""
+        self.heard.clear()
+        return self.until(lambda: any(line.startswith(beginning) for line in self.heard), seconds)
 
     def wait(self, seconds: float) -> None:
         """Lets the window live for a while."""
@@ -91,12 +104,20 @@ class Driver:
 
     def stroke(self, value: int, points: list[tuple[int, int]], size: int = 3) -> None:
         """Paints a polyline of rows and columns on the slice on screen."""
-        self.project.paint_with(value)
-        layer = self.project.painting.layer
+        self.project.annotation.paint_with(value)
+        layer = self.project.annotation.painting.layer
         layer.brush_size = size
         z = self.project.slice
         where = [(z, *point) if layer.ndim == 3 else point for point in points]
         self.drag(layer, where)
+
+    def show(self, section: Any) -> None:
+        """Scrolls to a section."""
+        from qtpy.QtWidgets import QScrollArea
+
+        self.wait(0.2)
+        self.widget.findChild(QScrollArea).ensureWidgetVisible(section, 0, 400)
+        self.wait(0.3)
 
     def shot(self, name: str) -> Path:
         """Writes a picture of the window."""

@@ -1,5 +1,6 @@
 """Bad input: one clear line that names the file or value, exit status 2, nothing written."""
 
+import json
 import os
 import resource
 import subprocess
@@ -308,10 +309,69 @@ def test_too_little_memory_is_one_line(files, model_file):
     assert not os.path.exists("o.tif")
 
 
-def test_refusals_do_not_depend_on_assertions(files):
-    done = subprocess.run(
-        [sys.executable, "-O", "-m", "napari_cem", *map(str, train("labels.tif", "image.tif"))],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 2
-    assert "looks like an image" in done.stderr
+# Every command with something that a user can mend, run one after the other in one process.
+REFUSED = """
+import contextlib, io, json, sys
+from napari_cem.cli import app
+for arguments in json.load(sys.stdin):
+    err = io.StringIO()
+    with contextlib.redirect_stderr(err), contextlib.redirect_stdout(io.StringIO()):
+        try:
+            app(arguments)
+            status = 0
+        except SystemExit as end:
+            status = end.code
+    print(json.dumps([status, err.getvalue().splitlines()[-1]]))
+"""
+
+
+def test_refusals_do_not_depend_on_assertions(files, model_file):
+    tif("flat.tif", np.full((2, SIZE, SIZE), 9, np.uint8))
+    tif("narrow.tif", scribbles(2)[:, :50])
+    tif("empty.tif", np.zeros((2, SIZE, SIZE), np.uint8))
+    tif("far.tif", np.full((2, SIZE, SIZE), 70000, np.int32))
+    segment = ("segment", "image.tif", "--model")
+    commands = [
+        train("labels.tif", "image.tif"),
+        train("image.tif", "narrow.tif"),
+        train("image.tif", "empty.tif"),
+        train("image.tif", "far.tif"),
+        train("none.tif"),
+        train("image.tif", "labels.tif", "--set", "batch=0"),
+        train("image.tif", "labels.tif", "--set", "nonsense=1"),
+        train("image.tif", "labels.tif", "--classes", "a,a"),
+        train("image.tif", "labels.tif", "--resume"),
+        ("segment", "flat.tif", "--model", model_file, "--out", "o.tif"),
+        (*segment, "image.tif", "--out", "o.tif"),
+        (*segment, model_file, "--out", "image.tif"),
+        (*segment, model_file, "--out", "o.png"),
+        (*segment, model_file, "--out", "o.tif", "--scale", "big"),
+        ("evaluate", "labels.tif", "narrow.tif"),
+        ("evaluate", "labels.tif", "empty.tif"),
+        ("objects", "image.tif", "--out", "o.jpg"),
+        ("objects", "labels.tif", "--out", "o.tif", "--connectivity", "7"),
+        ("weights", "import", "image.tif"),
+        ("weights", "fetch", "nothing"),
+        ("demo", "--out", "none/demo"),
+    ]
+    runs = [
+        subprocess.run(
+            [sys.executable, *flags, "-c", REFUSED], capture_output=True, text=True, check=True,
+            input=json.dumps([list(map(str, arguments)) for arguments in commands]),
+        ).stdout.splitlines()
+        for flags in ([], ["-O"])
+    ]  # fmt: skip
+    assert runs[0] == runs[1]
+    for arguments, (status, line) in zip(commands, map(json.loads, runs[0]), strict=True):
+        assert status == 2 and line.startswith("napari-cem: "), arguments
+
+
+def test_a_bug_ends_with_exit_status_1_and_a_traceback(files):
+    program = "import sys; from napari_cem import cli, doctor; doctor.examine = None; cli.main()"
+    for flags in ([], ["-O"]):
+        done = subprocess.run(
+            [sys.executable, *flags, "-c", program, "doctor"],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 1
+        assert done.stderr.splitlines()[-1].startswith("TypeError")

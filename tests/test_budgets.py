@@ -9,7 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 C_FILES = [*ROOT.glob("csrc/**/*.[ch]"), *ROOT.glob("napari_cem/*.[ch]")]
-PYTHON_FILES = sorted(ROOT.glob("napari_cem/*.py"))
+PYTHON_FILES = sorted(ROOT.glob("napari_cem/**/*.py"))
 
 
 def c_functions(path: Path) -> dict[str, int]:

@@ -34,6 +34,15 @@ def test_program(built: Path, program: str) -> None:
     assert re.search(r"^[1-9]\d* passed, 0 failed$", done.stdout, re.M), done.stdout
 
 
+def test_kernels_for_avx2_are_right_where_there_is_more(built: Path) -> None:
+    done = subprocess.run(
+        [built / "test_kernels"],
+        check=False, capture_output=True, text=True, timeout=600,
+        env=os.environ | {"ONEDNN_MAX_CPU_ISA": "AVX2"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 @pytest.mark.long
 def test_memory_may_run_out_at_every_allocation(built: Path) -> None:
     done = subprocess.run(

@@ -33,15 +33,26 @@ def events(out):
 def test_help_lists_the_commands_that_are_there(command):
     status, out, _ = command("--help")
     assert status == 0
-    for name in ("demo", "doctor", "weights", "finetune", "segment", "evaluate", "objects"):
+    for name in (
+        "curate", "demo", "doctor", "weights", "finetune", "segment", "evaluate", "objects",
+    ):  # fmt: skip
         assert name in out
-    for name in ("curate", "pretrain"):
-        assert name not in out
+    assert "pretrain" not in out
 
 
 @pytest.mark.parametrize(
     "name",
-    ["demo", "doctor", "finetune", "segment", "evaluate", "objects", "weights", "weights list"],
+    [
+        "curate",
+        "demo",
+        "doctor",
+        "finetune",
+        "segment",
+        "evaluate",
+        "objects",
+        "weights",
+        "weights list",
+    ],
 )
 def test_every_command_explains_itself(command, name):
     status, out, _ = command(*name.split(), "--help")

@@ -77,6 +77,43 @@ def test_strokes_become_a_prediction_of_what_is_on_screen(live):
     assert not live.has_work
 
 
+def test_a_second_look_reads_and_computes_nothing(live):
+    reads = []
+    slice_of = live.volume.slice
+    live.volume.slice = lambda z: reads.append(z) or slice_of(z)
+    live.annotate(0, scribbles(1)[0])
+    live.train(0.01)
+    live.look(View(1, *WHOLE))
+    list(live.work())
+    assert sorted(set(reads)) == [0, 1, 2]
+    reads.clear()
+    for z in (0, 2, 1):
+        live.look(View(z, *WHOLE))
+        assert list(live.work()) == []
+    assert reads == []
+
+
+def test_a_failure_reaches_the_caller_who_can_go_on(live):
+    slice_of = live.volume.slice
+
+    def fail(z):
+        raise OSError(f"the disk with slice {z} is gone")
+
+    before = live.model.fingerprint()
+    assert live.intensity.low < live.intensity.high  # measured while the disk is there
+    live.volume.slice = fail
+    live.annotate(0, scribbles(1)[0])
+    live.train(0.01)
+    with pytest.raises(OSError, match="slice 0 is gone"):
+        list(live.work())
+    assert not live.has_work and not live.training
+    assert live.model.fingerprint() == before
+    live.volume.slice = slice_of
+    live.annotate(0, scribbles(1)[0])
+    live.train(0.01)
+    assert Rounded in kinds(live.work())
+
+
 def test_the_view_is_predicted_before_the_round_is_over(live):
     live.look(View(1, *WHOLE))
     live.annotate(0, scribbles(1)[0])
@@ -140,6 +177,40 @@ def test_strokes_that_are_undone_are_forgotten(live):
     assert counts[1] == {} and counts[0]
 
 
+def test_a_cancelled_round_teaches_the_next_one_nothing(live):
+    live.annotate(0, scribbles(1)[0])
+    live.train(0.1)
+    list(live.work())
+    live.train(None)
+    for event in live.work():
+        if isinstance(event, Trained) and event.report.step % 5 == 0:
+            live.cancel()
+    assert live.model.fingerprint() == live.result.copy().fingerprint()
+    shown = live.model.copy()
+    live._trainer.snapshot(shown)
+    assert shown.fingerprint() == live.model.fingerprint()
+
+
+def test_strokes_beside_one_that_cannot_be_taken_are_taken(live):
+    add, refused = live._trainer.add, []
+
+    def refuse_the_first(*args):
+        if not refused:
+            refused.append(args)
+            raise MemoryError("no room")
+        return add(*args)
+
+    live._trainer.add = refuse_the_first
+    for z in range(2):
+        live.annotate(z, scribbles(1)[0])
+    with pytest.raises(MemoryError):
+        list(live.work())
+    assert live.has_work
+    live.train(0.1)
+    assert Rounded in kinds(live.work())
+    assert len(live.model.card["data"]) == 1
+
+
 def test_going_back_shows_the_model_before_the_last_round(live):
     live.look(View(0, *WHOLE))
     live.annotate(0, scribbles(1)[0])
@@ -149,9 +220,23 @@ def test_going_back_shows_the_model_before_the_last_round(live):
     live.train(0.5)
     list(live.work())
     assert (live.pages.find(Window(0, 0, 0, 96, 96)).probabilities != first).any()
+    assert live.can_revert
     live.revert()
     list(live.work())
     assert (live.pages.find(Window(0, 0, 0, 96, 96)).probabilities == first).all()
+    assert live.result.copy().fingerprint() == live.model.fingerprint()
+    assert not live.can_revert
+
+
+def test_taking_the_first_round_back_leaves_no_prediction(live):
+    live.look(View(0, *WHOLE))
+    live.annotate(0, scribbles(1)[0])
+    live.train(0.2)
+    list(live.work())
+    live.revert()
+    list(live.work())
+    assert live.result is None and not live.trained
+    assert live.pages.find(Window(0, 0, 0, 96, 96)) is None
 
 
 def test_pages_are_dropped_least_recent_first_under_their_cap():
@@ -173,3 +258,35 @@ def test_a_page_turns_into_labels_by_its_threshold_and_into_the_likeliest_class_
     assert page.labels([1, 5, 9], 0.5).tolist() == [[0, 1, 9, 5]]
     assert page.labels([1, 5, 9], 0.1).tolist() == [[0, 5, 9, 5]]
     assert page.foreground()[0, 0] == 0
+
+
+def test_a_page_is_uncertain_where_two_classes_are_as_likely():
+    probabilities = np.zeros((3, 1, 4), np.uint8)
+    probabilities[:, 0, 1:] = np.transpose([[255, 0, 0], [120, 15, 120], [0, 153, 102]])
+    found = Page(Window(0, 0, 0, 1, 4), probabilities).uncertainty()
+    assert found[0] == pytest.approx([0, 0, 1, 0.8])
+
+
+def test_a_round_asked_for_while_another_ends_is_done_too(live, monkeypatch):
+    live.annotate(0, scribbles(1)[0])
+    live.train(0.1)
+    finish = live._trainer.finish
+
+    def finish_and_be_asked():
+        finish()
+        monkeypatch.setattr(live._trainer, "finish", finish)
+        live.train(0.1)
+
+    monkeypatch.setattr(live._trainer, "finish", finish_and_be_asked)
+    assert kinds(live.work()).count(Rounded) == 2
+
+
+def test_cancelling_a_prediction_ends_it(live):
+    live.annotate(0, scribbles(1)[0])
+    live.train(0.1)
+    list(live.work())
+    live.look(View(1, *WHOLE))
+    live.cancel()
+    assert Predicted not in kinds(live.work()) and not live.has_work
+    live.look(View(1, *WHOLE))
+    assert Predicted in kinds(live.work())

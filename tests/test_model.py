@@ -43,6 +43,24 @@ def test_a_slice_alone_is_as_in_its_stack(model):
         assert (model.predict(stack[z], constants) == together[:, z]).all()
 
 
+def characters_read():
+    """What this process has read from files so far, in bytes."""
+    with open("/proc/self/io") as file:
+        return int(file.readline().split()[1])
+
+
+def test_a_model_is_read_once(model_file, tmp_path):
+    copy = tmp_path / "m.safetensors"
+    copy.write_bytes(model_file.read_bytes())
+    model = cem.Model.load(copy)
+    copy.unlink()
+    first = model.predict(cells(1)[0])
+    before = characters_read()
+    again = [model.predict(cells(1)[0]), cem.segment(cells(1)[0], model, probabilities=True)]
+    assert characters_read() - before < 10_000
+    assert all((one[1] == first[1]).all() for one in again)
+
+
 def test_probabilities_do_not_depend_on_threads(model):
     images = [model.predict(cells(2), threads=threads) for threads in (1, 2, 3)]
     assert (images[0] == images[1]).all() and (images[0] == images[2]).all()

@@ -81,6 +81,10 @@ def test_every_class_is_found_by_default_and_the_pixel_size_of_the_file_is_used(
     rows = pandas.read_csv("t.csv")
     assert rows["voxels"].tolist() == [398, 72, 1]
     assert rows["volume_nm3"].tolist() == pytest.approx([398 * 128, 72 * 128, 128])
+    command("objects", "sized.tif", "--out", "o.tif")
+    with tifffile.TiffFile("o.tif") as file:
+        assert (file.imagej_metadata["unit"], file.imagej_metadata["spacing"]) == ("nm", 8)
+        assert file.pages[0].tags["XResolution"].value == (1, 4)
     written = cem.open_labels("o.zarr")
     assert (written.pixel_nm, written.spacing_nm) == pytest.approx((4, 8))
     found = cem.find_objects(labels)[0]

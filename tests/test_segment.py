@@ -62,6 +62,15 @@ def test_a_plane_is_the_stack_cut_the_other_way(model, planes, axis):
     assert (np.moveaxis(found, axis + 1, 1)[1] == straight[1]).all()
 
 
+def test_a_slice_alone_is_segmented_as_in_its_stack(model, tmp_path):
+    stack = cells(9)
+    constants = measure(stack).intensity
+    together = cem.segment(stack, model, tmp_path / "o.zarr", intensity=constants)
+    for z in (0, 3, 4, 8):
+        alone = cem.segment(stack[z], model, intensity=constants)
+        assert (alone == open_volume(together).slice(z)).all()
+
+
 def test_a_scale_shows_the_network_another_size_and_gives_back_the_same_shape(model):
     stack = cells(2)[:, :90, :70]
     large = np.kron(stack, np.ones((2, 2), np.uint8))
@@ -141,6 +150,11 @@ def test_a_tiff_keeps_its_pixel_size_and_opens_in_imagej(model, tmp_path):
     with tifffile.TiffFile(tmp_path / "o.tif") as file:
         assert file.is_imagej
         assert file.series[0].shape == (3, 96, 96)
+        told = file.imagej_metadata
+        pixels, lengths = file.pages[0].tags["XResolution"].value
+        nanometres = {"nm": 1, "um": 1000, "micron": 1000, "\\u00B5m": 1000}[told["unit"]]
+        assert told["spacing"] * nanometres == pytest.approx(40)
+        assert lengths / pixels * nanometres == pytest.approx(8)
         assert (file.asarray() == cem.segment(cells(3), model)).all()
 
 

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import zarr
 
 import napari_cem as cem
 from napari_cem.session import Session, folder_for
@@ -80,3 +81,29 @@ def test_a_damaged_store_of_labels_is_refused(tmp_path):
 def test_a_folder_without_settings_is_no_session(tmp_path):
     with pytest.raises(ValueError, match="is no session"):
         Session.open(tmp_path)
+
+
+def test_a_session_that_was_killed_while_it_was_made_begins_anew(tmp_path):
+    (tmp_path / "a.cem" / "labels.zarr").mkdir(parents=True)
+    (tmp_path / "a.cem" / "labels.zarr" / "zarr.0123.partial").write_text("{")
+    (tmp_path / "a.cem" / "session.json.77.tmp").write_text("{")
+    session = Session(tmp_path / "a.cem", (3, 4, 5))
+    session.save_slice(1, np.ones((4, 5)))
+    session.update()
+    assert Session.open(tmp_path / "a.cem").annotated() == [1]
+
+
+def test_labels_that_are_put_aside_are_kept(tmp_path):
+    session = Session(tmp_path / "a.cem", (3, 40, 50))
+    session.save_slice(1, np.full((40, 50), 2))
+    aside = session.put_labels_aside()
+    assert session.annotated() == [] and zarr.open(str(aside), mode="r")[1].all()
+    session.save_slice(2, np.full((40, 50), 1))
+    assert session.put_labels_aside() != aside
+
+
+def test_a_session_that_names_itself_as_its_image_finds_the_copy_in_it(tmp_path):
+    session = Session(tmp_path / "x.cem", (3, 40, 50))
+    session.save_image(np.zeros((3, 40, 50), np.uint8))
+    session.update(image={"path": str(tmp_path / "x.cem")})
+    assert Session.open(tmp_path / "x.cem").image_path() == tmp_path / "x.cem" / "image.zarr"

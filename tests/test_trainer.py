@@ -107,18 +107,43 @@ def test_re_estimated_statistics_are_the_same_for_any_number_of_steps():
     assert all((one[name] == many[name]).all() for name in one)
 
 
-def test_pixels_without_labels_do_not_matter():
-    image, labels = cells(1)[0], scribbles(1)[0]
-    other = labels.copy()
-    models = []
-    for page in (labels, other):
-        model = scratch()
-        trainer = cem.Trainer(model, **SMALL)
-        trainer.add(image, page)
+def test_statistics_are_not_estimated_from_a_single_value(tmp_path):
+    model = scratch()
+    before = encoder(model)
+    trainer = cem.Trainer(model, crop=32, batch=1)
+    trainer.add(cells(1, 32)[0], scribbles(1, 32)[0])
+    list(trainer.run(steps=1))
+    after = encoder(model)
+    assert all((before[name] == after[name]).all() for name in before)
+    model.save(tmp_path / "m.safetensors")
+    cem.Model.load(tmp_path / "m.safetensors")
+
+
+def test_pixels_without_labels_are_not_taught_as_background():
+    stack = cells(1, 192)
+    stack[0, :, 96:] = stack[0, ::-1, 95::-1]  # a second disk, which nobody labels
+    disk = stack[0] < 115
+    labels = np.zeros_like(stack[0])
+    labels[:, :96] = scribbles(1, 192)[0, :, :96]
+    model = scratch()
+    trainer = cem.Trainer(model, **SMALL)
+    trainer.add(stack[0], labels)
+    list(trainer.run(steps=60))
+    found = cem.segment(stack[0], model) == 2
+    assert found[:, 96:][disk[:, 96:]].mean() > 0.8
+    assert found[~disk].mean() < 0.5
+
+
+def test_labels_that_are_wiped_teach_nothing():
+    stack, results = cells(2), []
+    for wiped in (False, True):
+        trainer = cem.Trainer(model := scratch(), restatistics=0, **SMALL)
+        both = scribbles(2) + scribbles(2, annotated=1)
+        key = trainer.add(stack, both if wiped else scribbles(2))
+        trainer.add(stack, scribbles(2), key=key)
         list(trainer.run(steps=2))
-        models.append(model.fingerprint())
-    assert models[0] == models[1]
-    assert trained(2)[0].card["data"][0]["labels"].keys() == {"1", "2"}
+        results.append([model.core.tensor_get(k) for k in range(len(model.core.tensors()))])
+    assert all((a == b).all() for a, b in zip(*results, strict=True))
 
 
 def test_only_slices_with_labels_are_used():
@@ -159,8 +184,11 @@ def test_revert_puts_back_what_the_model_was():
     before = [model.core.tensor_get(k) for k in range(len(model.core.tensors()))]
     trainer = cem.Trainer(model, **SMALL)
     trainer.add(cells(1)[0], scribbles(1)[0])
+    card = model.card
     list(trainer.run(steps=2))
     trainer.revert()
+    known = {name: value for name, value in card.items() if value is not None}
+    assert model.card == known
     after = [model.core.tensor_get(k) for k in range(len(model.core.tensors()))]
     assert all((a == b).all() for a, b in zip(before, after, strict=True))
 
@@ -286,3 +314,29 @@ def test_the_paper_recipe_records_the_norms_it_used():
     mean, deviation = card["norms"]
     assert 0.3 < mean < 0.8 and 0.05 < deviation < 0.5
     assert cem.segment(cells(2), model).shape == (2, 96, 96)
+
+
+@pytest.mark.parametrize(
+    ("freeze", "numbers"),
+    [
+        ("all", 9_013_073),
+        ("layer4", 23_977_809),
+        pytest.param("layer3", 31_076_177, marks=pytest.mark.long),
+        pytest.param("layer2", 32_295_761, marks=pytest.mark.long),
+        pytest.param("layer1", 32_511_569, marks=pytest.mark.long),
+        ("none", 32_514_833),
+    ],
+)
+def test_each_choice_of_layers_trains_as_many_numbers_as_published(freeze, numbers):
+    model = cem.Model.from_weights("scratch")
+    before = [model.core.tensor_get(k) for k in range(len(model.core.tensors()))]
+    trainer = cem.Trainer(model, "cem500k", freeze=freeze, crop=32, batch=2)
+    trainer.add(cells(1)[0], np.where(cells(1)[0] < 110, 2, 1))
+    list(trainer.run(steps=1))
+    changed = {
+        name: old.size
+        for k, ((name, _), old) in enumerate(zip(model.core.tensors(), before, strict=True))
+        if (model.core.tensor_get(k) != old).any()
+    }
+    statistics = [name for name in changed if "running_" in name or "num_batches" in name]
+    assert sum(changed.values()) - sum(changed[name] for name in statistics) == numbers
