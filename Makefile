@@ -1,7 +1,9 @@
 # make demo    fine-tune on the bundled sample and segment it
+# make napari  opens napari with the widget
 # make test    the test suite, under 15 minutes on two cores from nothing
 # make check   what takes longer: sanitizers, fuzzers, kills, the wheel in a bare root
-# make bench   times, ours and PyTorch's where it is installed
+# make display the widget's tests, in a real napari under a virtual display
+# make bench   times, ours and those of other engines, into docs/performance.md
 # make lint    formatting, types, style
 # make wheel   dist/*.whl, and its libraries in build/native/
 # make dev     everything for working on the sources, into .venv
@@ -22,14 +24,18 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint tests/constraints.txt
 
-.PHONY: help demo test check bench lint sanitize fuzz wheel dev clean build c-tests
+.PHONY: help demo napari test check display bench lint sanitize fuzz wheel dev clean build c-tests
 help:
 	@sed -n '/^# make/s/^# //p' Makefile
 
 # ---- What must be there first ----
 
 APT := build-essential pkg-config libtiff-dev libjansson-dev python3-dev python3-venv
+APT_FIJI := default-jdk maven xvfb xauth
 APT_CHECK := clang-14 libclang-rt-14-dev llvm-14
+APT_DISPLAY := xvfb xauth libegl1 libgl1 libgl1-mesa-dri libglx-mesa0 libdbus-1-3 libfontconfig1 \
+  fonts-dejavu-core libxcb-cursor0 libxkbcommon-x11-0 libxcb-icccm4 libxcb-image0 \
+  libxcb-keysyms1 libxcb-render-util0 libxcb-shape0 libxcb-xinerama0 libxcb-xinput0
 
 # $(call missing,test,packages): if the shell line `test` fails, installs the Debian packages.
 define missing
@@ -55,9 +61,19 @@ build/system: | build/
 	make PYTHON=python3.11"; exit 1; }
 	@touch $@
 
+build/system-fiji: | build/
+	$(call missing,javac -version && mvn -version && command -v xvfb-run && command -v xauth,$(APT_FIJI))
+	@touch $@
+
 build/system-check: | build/
 	$(call missing,$(CLANG) --version && \
 	  ls /usr/lib/llvm-14/lib/clang/*/lib/linux/libclang_rt.fuzzer-*.a,$(APT_CHECK))
+	@touch $@
+
+build/system-display: | build/
+	$(call missing,command -v xvfb-run && \
+	  ls /usr/lib/*/libxcb-cursor.so.0 /usr/lib/*/libEGL.so.1 /usr/lib/*/dri/swrast_dri.so \
+	    /usr/lib/*/libxkbcommon-x11.so.0 /usr/share/fonts/truetype/dejavu,$(APT_DISPLAY))
 	@touch $@
 
 build/:
@@ -76,10 +92,11 @@ $(VENV)/build: pyproject.toml tests/constraints.txt build/system
 	@touch $@
 
 $(VENV)/run: EXTRA :=
+$(VENV)/napari: EXTRA := [napari]
 $(VENV)/test: EXTRA := [test]
 $(VENV)/bench: EXTRA := [bench]
 $(VENV)/dev: EXTRA := [dev]
-$(VENV)/run $(VENV)/test $(VENV)/bench $(VENV)/dev: $(VENV)/build setup.py
+$(VENV)/run $(VENV)/napari $(VENV)/test $(VENV)/bench $(VENV)/dev: $(VENV)/build setup.py
 	@$(PIP) --no-build-isolation --editable '.$(EXTRA)'
 	@touch $@
 
@@ -93,8 +110,12 @@ demo: $(VENV)/run
 	@$(MAKE) --no-print-directory build
 	@$(BIN)/napari-cem demo --overwrite
 
+napari: $(VENV)/napari
+	@$(MAKE) --no-print-directory build
+	@$(BIN)/napari -w napari-cem "CEM Segment"
+
 test: export CEM_WERROR = 1
-test: $(VENV)/test
+test: $(VENV)/test build/system-fiji
 	@$(MAKE) --no-print-directory build
 	$(BIN)/pytest
 
@@ -105,10 +126,23 @@ check: $(VENV)/dev build/system-check
 	$(MAKE) --no-print-directory sanitize
 	$(MAKE) --no-print-directory fuzz
 	$(BIN)/pytest -m long
+	$(MAKE) --no-print-directory display
 
-bench: $(VENV)/bench
+# napari's plugins of pytest and their warnings are of these tests alone.  WIDGET_TESTS chooses.
+IN_DISPLAY := LIBGL_ALWAYS_SOFTWARE=1 xvfb-run -a -s "-screen 0 1500x1000x24" $(BIN)/pytest \
+  -o addopts="--import-mode=importlib --strict-markers" -W default --disable-warnings -m display
+WIDGET_TESTS ?=
+display: $(VENV)/dev build/system-display
 	@$(MAKE) --no-print-directory build
-	@for script in tests/benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+	$(IN_DISPLAY) $(WIDGET_TESTS)
+	QT_API=pyqt6 PYTEST_QT_API=pyqt6 $(IN_DISPLAY) tests/test_session.py tests/test_widget.py \
+	  -k "ten_clicks or undoing or tour"
+
+bench: $(VENV)/bench build/system-display build/system-fiji
+	@$(MAKE) --no-print-directory build
+	$(BIN)/python tests/benchmarks/engine.py --write docs/performance.md
+	@for script in $(filter-out %/engine.py,$(wildcard tests/benchmarks/*.py)); do \
+	  echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
 C_FILES = $(shell git ls-files '*.c' '*.h')
 lint: $(VENV)/dev
@@ -177,7 +211,7 @@ RUN_asan := ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1 UBSAN_OPTIONS=pri
   LSAN_OPTIONS=suppressions=tests/c/lsan.supp:print_suppressions=0
 RUN_tsan := TSAN_OPTIONS=suppressions=tests/c/tsan.supp:halt_on_error=1:die_after_fork=0
 # The programs that use threads.
-THREADED := $(filter test_kernels test_pool test_predict test_trainer,$(PROGRAMS))
+THREADED := $(filter test_curate test_kernels test_pool test_predict test_trainer,$(PROGRAMS))
 sanitize: $(VENV)/build
 	@$(MAKE) --no-print-directory -j2 $(PROGRAMS:%=build/asan/%) $(FUZZERS:%=build/asan/%) \
 	  $(THREADED:%=build/tsan/%)
@@ -198,3 +232,5 @@ fuzz: $(VENV)/test build/system-check
 	    build/corpus/$$name tests/fuzz/corpus/$$name || exit 1; done
 	@echo "fuzzing checkpoint for $(FUZZ_SECONDS) s"
 	@$(BIN)/python tests/fuzz/fuzz_checkpoint.py --seconds $(FUZZ_SECONDS)
+	@echo "fuzzing the formats of volumes for $(FUZZ_SECONDS) s"
+	@$(BIN)/python tests/fuzz/fuzz_volume_formats.py --seconds $(FUZZ_SECONDS)
