@@ -71,9 +71,7 @@ build/system-check: | build/
 	@touch $@
 
 build/system-display: | build/
-	$(call missing,command -v xvfb-run && \
-	  ls /usr/lib/*/libxcb-cursor.so.0 /usr/lib/*/libEGL.so.1 /usr/lib/*/dri/swrast_dri.so \
-	    /usr/lib/*/libxkbcommon-x11.so.0 /usr/share/fonts/truetype/dejavu,$(APT_DISPLAY))
+	$(call missing,dpkg -s $(APT_DISPLAY),$(APT_DISPLAY))
 	@touch $@
 
 build/:
