@@ -27,6 +27,13 @@ def score(model, sample):
     return evaluate(labels, sample.truth[far], classes=demo.MEMBRANE)["membrane"].iou
 
 
+def workers():
+    """Threads of workers that run."""
+    from qtpy.QtCore import QThreadPool
+
+    return QThreadPool.globalInstance().activeThreadCount()
+
+
 def fixed_round(driver, steps):
     """A round of so many steps, however fast the machine is."""
     count = []
@@ -84,7 +91,8 @@ def test_more_strokes_make_a_better_segmentation(driver, root, seed):
         assert driver.hears("segmented", 120), driver.said
         driver.widget.objects.least.setValue(500)
         driver.widget.objects.search()
-        assert driver.until(lambda: driver.widget.objects.frame is not None, 120)
+        found = driver.until(lambda: driver.widget.objects.frame is not None, 120)
+        assert found, (driver.said, driver.heard, project.errands.running, workers())
         driver.widget.objects.table.selectRow(0)
         driver.show(driver.widget.objects)
         driver.shot("6-objects-of-the-stack")

@@ -630,6 +630,16 @@ def test_objects_are_listed_selected_and_edited(driver, tmp_path):
 # ---- Session ----
 
 
+def test_objects_are_found_the_moment_a_segmentation_is_there(driver):
+    open_stack(driver)
+    train(driver, 60)
+    objects = driver.widget.objects
+    driver.project.told.connect(lambda line: line == "segmented" and objects.search())
+    driver.widget.segment.run.click()
+    assert driver.until(lambda: objects.frame is not None), driver.heard
+    assert len(objects.frame) >= 1
+
+
 def test_a_session_is_autosaved_and_reopened_as_it_was(driver, make_napari_viewer_proxy, tmp_path):
     from driver import Driver
 

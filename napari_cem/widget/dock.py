@@ -57,10 +57,10 @@ class CemWidget(QWidget):
         self._arrange()
         self._refresh = QTimer(self, singleShot=True, interval=20)
         self._refresh.timeout.connect(self.update_all)
-        self.project.changed.connect(self._refresh.start)
+        self.project.changed.connect(self._soon)
         self.project.worked.connect(self.footer.run)
         self.project.told.connect(self.footer.say)
-        self.project.told.connect(self._refresh.start)
+        self.project.told.connect(self._soon)
         self.project.training.busy.connect(self._busy)
         self.footer.cancelled.connect(self.cancel)
         self._keys = keys.bind(napari_viewer, self.project)
@@ -97,6 +97,10 @@ class CemWidget(QWidget):
         layout.addWidget(self.tour)
         layout.addWidget(area, 1)
         layout.addWidget(self.footer)
+
+    def _soon(self) -> None:
+        if not self._refresh.isActive():  # what changes all the time must not put it off
+            self._refresh.start()
 
     def update_all(self) -> None:
         """Every section shows what is now."""

@@ -92,10 +92,12 @@ class ObjectsSection(Section):
 
     def search(self) -> None:
         """Finds and measures, in a worker."""
+        self.refresh()  # a segmentation may have come this very moment
         wanted = self.source.currentData()
         source = next((each for each in self.results() if each.unique_id == wanted), None)
         image = self.project.image
         if source is None:
+            self.project.told.emit("there is no segmentation of this image; press Run first")
             return
         pixels = layers.full_data(image)
         same = tuple(pixels.shape) == tuple(source.data.shape)
