@@ -67,6 +67,16 @@ int32_t cem_model_load_encoder(cem_model *model, const char *path)
     return handle_give(&model->handle, model_load_encoder(model->model, path));
 }
 
+int32_t cem_model_load_body(cem_model *model, const char *path)
+{
+    int32_t status;
+
+    if ((status = api_need(model, "model")) != CEM_OK) return status;
+    if ((status = api_need(path, "path")) != CEM_OK) return status;
+    if ((status = handle_take(&model->handle)) != CEM_OK) return status;
+    return handle_give(&model->handle, model_load_body(model->model, path));
+}
+
 int32_t cem_model_save(cem_model *model, const char *path, int32_t overwrite)
 {
     int32_t status;

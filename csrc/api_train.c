@@ -23,6 +23,7 @@ int32_t cem_trainer_defaults(cem_trainer_options *options, int64_t size, int32_t
                                          .weight_decay = 1e-2,
                                          .momentum = 0.9,
                                          .power = 0.9,
+                                         .body_rate = 1,
                                          .recipe = recipe,
                                          .schedule = CEM_CONSTANT,
                                          .first_stage = STAGE_DECODER,
@@ -36,6 +37,7 @@ int32_t cem_trainer_defaults(cem_trainer_options *options, int64_t size, int32_t
                                          .weight_decay = 1e-1,
                                          .momentum = 0.9,
                                          .power = 0.9,
+                                         .body_rate = 1,
                                          .recipe = recipe,
                                          .schedule = CEM_ONECYCLE,
                                          .first_stage = STAGE_DECODER,
@@ -46,6 +48,22 @@ int32_t cem_trainer_defaults(cem_trainer_options *options, int64_t size, int32_t
         return error_set(CEM_EARGUMENT, "recipe is %d, must be CEM_INTERACTIVE or CEM_CEM500K",
                          (int)recipe);
     return CEM_OK;
+}
+
+int32_t cem_trainer_suit(cem_trainer_options *options, cem_model *model)
+{
+    struct card_facts facts;
+    int32_t status;
+
+    if ((status = api_need(options, "options")) != CEM_OK) return status;
+    if ((status = api_need(model, "model")) != CEM_OK) return status;
+    if ((status = handle_take(&model->handle)) != CEM_OK) return status;
+    card_read(&facts, model->model->card);
+    if (options->recipe == CEM_INTERACTIVE && facts.decoder) {
+        options->learning_rate = 2e-2;
+        options->body_rate = 5e-3;
+    }
+    return handle_give(&model->handle, CEM_OK);
 }
 
 /* One line if `value` is not in [low, high]. */
@@ -69,6 +87,7 @@ static int32_t check_numbers(const cem_trainer_options *o)
                   {"weight_decay", o->weight_decay, 0, 1000},
                   {"momentum", o->momentum, 0, 1},
                   {"power", o->power, 0, 100},
+                  {"body_rate", o->body_rate, 0, 1},
                   {"recipe", o->recipe, CEM_INTERACTIVE, CEM_CEM500K},
                   {"optimizer", o->optimizer, CEM_ADAMW, CEM_SGD},
                   {"schedule", o->schedule, CEM_CONSTANT, CEM_MULTISTEP},

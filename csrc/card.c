@@ -174,11 +174,13 @@ static bool is_size(const json_t *value)
 static bool is_base(const json_t *value)
 {
     const json_t *name = json_object_get(value, "name"), *hash = json_object_get(value, "sha256");
+    const json_t *decoder = json_object_get(value, "decoder");
 
     return json_is_null(value) ||
            (json_is_object(value) && (!name || json_is_null(name) || json_is_string(name)) &&
             (!hash || json_is_null(hash) ||
-             (json_is_string(hash) && is_hexadecimal(json_string_value(hash), 64))));
+             (json_is_string(hash) && is_hexadecimal(json_string_value(hash), 64))) &&
+            (!decoder || json_is_boolean(decoder)));
 }
 
 static bool is_object(const json_t *value)
@@ -228,7 +230,7 @@ static const struct field {
     {"pixel_nm", OF_MODEL, false, is_size, "null or a number above 0"},
     {"precision", OF_MODEL, false, is_precision, "\"f32\""},
     {"base", OF_BOTH, false, is_base,
-     "null or an object with a name and a sha256 of 64 hexadecimal digits"},
+     "null or an object with a name, a sha256 of 64 hexadecimal digits, and decoder true or false"},
     {"training", OF_MODEL, false, is_object, "null or an object"},
     {"data", OF_MODEL, false, is_array, "null or an array"},
     {"library", OF_MODEL, false, is_string, "null or text"},
@@ -296,6 +298,7 @@ static void find_facts(struct card_facts *facts, const json_t *json)
     for (int i = 0; i < NETWORK_BLOCKS; i++)
         facts->widths[i] = (int32_t)json_integer_value(json_array_get(widths, (size_t)i));
     facts->threshold = json_is_number(threshold) ? json_number_value(threshold) : -1;
+    facts->decoder = json_is_true(json_object_get(json_object_get(json, "base"), "decoder"));
 }
 
 /* A file may hold a little more than a caller may put into a card, so that what grew afterwards
@@ -517,6 +520,26 @@ done:
     json_decref(merged);
     json_decref(from);
     return status;
+}
+
+int32_t card_set_decoder(struct card *card, bool decoder)
+{
+    json_t *base = json_deep_copy(json_object_get(card->json, "base"));
+    int status = 0;
+
+    if (!json_is_object(base)) {
+        json_decref(base);
+        if (!decoder) return CEM_OK;
+        base = json_object();
+    }
+    if (decoder) status = json_object_set_new(base, "decoder", json_true());
+    else (void)json_object_del(base, "decoder");
+    if (json_object_set_new(card->json, "base", base) != 0 || status != 0)
+        return error_memory(TEXT_LIMIT);
+    memory_free(card->text);
+    card->text = NULL;
+    find_facts(&card->facts, card->json);
+    return CEM_OK;
 }
 
 int32_t card_set_threshold(struct card *card, double threshold)

@@ -18,6 +18,7 @@ struct card_facts {
     int32_t values[CARD_CLASSES];   /* label value of each class, 0..65535 */
     int32_t widths[NETWORK_BLOCKS]; /* of the decoder */
     double threshold;               /* in (0, 1], or -1: the likeliest class wins */
+    bool decoder;                   /* the model began with a decoder that was trained before */
 };
 
 /* The card of a new model: classes "background", "class 1"..., label values 1.., the widths. */
@@ -36,6 +37,9 @@ int32_t card_merge(struct card *card, const char *json);
  * encoder the model has got; what that card lacks is removed.  `whole` says whether it is the card
  * of a whole model.  On failure the card is unchanged. */
 int32_t card_set_base(bool *whole, struct card *card, const char *json, const char *name);
+
+/* Notes in `base` whether the decoder, too, was trained before. */
+int32_t card_set_decoder(struct card *card, bool decoder);
 
 /* A threshold in (0, 1], or below 0: none. */
 int32_t card_set_threshold(struct card *card, double threshold);

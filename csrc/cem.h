@@ -182,6 +182,11 @@ int32_t cem_model_load(cem_model **out, const char *path);
  * right shapes. */
 int32_t cem_model_load_encoder(cem_model *model, const char *path);
 
+/* The same, and the decoder too, all but its last layer, if the file is a whole model whose decoder
+ * has the widths of this one's.  In either kind of file weights may be kept in 8 bits: an I8 tensor
+ * NAME and an F32 tensor NAME.scale of a factor for each output channel. */
+int32_t cem_model_load_body(cem_model *model, const char *path);
+
 /* Writes `model` to `path` by atomic rename.  With `overwrite` 0 an existing file is refused. */
 int32_t cem_model_save(cem_model *model, const char *path, int32_t overwrite);
 
@@ -318,6 +323,8 @@ typedef struct cem_trainer_options {
     double weight_decay;         /*                                      [ 1e-2 ]    [ 1e-1 ] */
     double momentum;             /* SGD only                             [ 0.9 ]     [ 0.9 ] */
     double power;                /* POLY only                            [ 0.9 ]     [ 0.9 ] */
+    double body_rate;            /* factor of the learning rate of all but the last layer
+                                                                         [ 1 ]       [ 1 ] */
     int32_t recipe;              /* CEM_INTERACTIVE or CEM_CEM500K */
     int32_t optimizer;           /*                                      [ ADAMW ]   [ ADAMW ] */
     int32_t schedule;      /*                                      [ CONSTANT ] [ ONECYCLE ] */
@@ -335,6 +342,10 @@ typedef struct cem_trainer_options {
 
 /* The defaults of `recipe`. */
 int32_t cem_trainer_defaults(cem_trainer_options *options, int64_t size, int32_t recipe);
+
+/* Changes what of the defaults suits `model` better: for the interactive recipe and a decoder that
+ * was trained before (base.decoder in its card) learning_rate 2e-2 and body_rate 5e-3. */
+int32_t cem_trainer_suit(cem_trainer_options *options, cem_model *model);
 
 /* A trainer that starts from a copy of `model`'s weights; `model` itself is changed only by
  * cem_trainer_commit. */

@@ -20,6 +20,9 @@ struct model {
 
 int32_t model_new(struct model **out, int classes, const int32_t *widths, uint64_t seed);
 
+/* A model still without parameters, which takes `card` over, also on failure. */
+int32_t model_of(struct model **out, struct card *card);
+
 /* A file is taken only if its card and its tensors agree: every tensor of the card's network with
  * its shape and nothing else, all values finite, no variance below 0. */
 int32_t model_load(struct model **out, const char *path);
@@ -27,6 +30,10 @@ int32_t model_load(struct model **out, const char *path);
 /* Takes the encoder of a weights file or of a whole model, and its card's `norms` and `base`.  On
  * failure the model is unchanged. */
 int32_t model_load_encoder(struct model *model, const char *path);
+
+/* The same, and the decoder as well, its head excepted, if the file is a whole model whose decoder
+ * has the widths of this one's. */
+int32_t model_load_body(struct model *model, const char *path);
 
 /* A model that model_load would refuse is not written. */
 int32_t model_save(struct model *model, const char *path, int32_t overwrite);

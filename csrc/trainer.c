@@ -34,7 +34,10 @@ static void list_spans(struct trainer *t, struct span *out)
             continue;
         for (int64_t at = 0; at < tensor.count; at += CHUNK, t->span_count++) {
             int64_t end = at + CHUNK < tensor.count ? at + CHUNK : tensor.count;
-            if (out) out[t->span_count] = (struct span){tensor.place + at, tensor.place + end};
+            if (out)
+                out[t->span_count] = (struct span){.first = tensor.place + at,
+                                                   .last = tensor.place + end,
+                                                   .head = layer->stage == STAGE_HEAD};
         }
     }
 }
@@ -245,14 +248,15 @@ static int32_t update_span(void *context, int64_t step, int64_t part, int worker
     int64_t first = t->spans[part].first, count = t->spans[part].last - first;
     int64_t at = first - t->origin;
     float *values = t->model->parameters.values + first;
+    const double rate = t->spans[part].head ? job->rate : job->rate * t->options.body_rate;
 
     (void)step, (void)worker;
     if (t->options.optimizer == CEM_ADAMW)
         optimizer_adamw(values, t->gradient + at, t->first_moment + at, t->second_moment + at,
-                        count, job->rate, job->momentum, t->options.weight_decay, t->updates + 1);
+                        count, rate, job->momentum, t->options.weight_decay, t->updates + 1);
     else
-        optimizer_sgd(values, t->gradient + at, t->first_moment + at, count, job->rate,
-                      job->momentum, t->options.weight_decay, t->updates + 1);
+        optimizer_sgd(values, t->gradient + at, t->first_moment + at, count, rate, job->momentum,
+                      t->options.weight_decay, t->updates + 1);
     return CEM_OK;
 }
 

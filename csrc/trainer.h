@@ -40,6 +40,7 @@ struct trainer_tile {
 /* Floats of the blob [first, last) that train. */
 struct span {
     int64_t first, last;
+    bool head; /* of the network's last layer */
 };
 
 struct trainer {

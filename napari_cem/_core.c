@@ -45,12 +45,14 @@ static PyObject *predict_defaults(PyObject *module, PyObject *unused)
 static PyObject *trainer_defaults(PyObject *module, PyObject *args)
 {
     cem_trainer_options options;
+    Model *model = NULL;
     int32_t status;
     int recipe;
 
     (void)module;
-    if (!PyArg_ParseTuple(args, "i:trainer_defaults", &recipe)) return NULL;
+    if (!PyArg_ParseTuple(args, "i|O!:trainer_defaults", &recipe, core_Model, &model)) return NULL;
     status = cem_trainer_defaults(&options, sizeof options, recipe);
+    if (!status && model) status = cem_trainer_suit(&options, model->handle);
     return status ? core_raise(status) : core_as_dict(&options, core_trainer_fields);
 }
 

@@ -98,8 +98,8 @@ def model_defaults() -> dict[str, Any]:
 def predict_defaults() -> dict[str, Any]:
     """Options of ``Model.predict`` and their defaults."""
 
-def trainer_defaults(recipe: int, /) -> dict[str, Any]:
-    """Options of ``Trainer()`` and their defaults for INTERACTIVE or CEM500K."""
+def trainer_defaults(recipe: int, model: Model = ..., /) -> dict[str, Any]:
+    """Options of ``Trainer()`` and their defaults for INTERACTIVE or CEM500K, as suit a model."""
 
 def predict_tiles(depth: int, height: int, width: int, /, **options: int) -> int:
     """Tiles of the grid over ``depth`` slices of (height, width) pixels."""
@@ -171,6 +171,9 @@ class Model:
 
     def load_encoder(self, path: _Path, /) -> None:
         """Replaces the encoder by the one in a safetensors file."""
+
+    def load_body(self, path: _Path, /) -> None:
+        """The same, and the decoder but for its last layer, if the file has one of our widths."""
 
     def save(self, path: _Path, overwrite: bool = False) -> None:
         """Writes the model by atomic rename; an existing file raises unless ``overwrite``."""

@@ -56,15 +56,25 @@ static PyObject *load(PyObject *type, PyObject *args)
     return status ? core_raise(status) : wrap((PyTypeObject *)type, handle);
 }
 
-static PyObject *load_encoder(Model *self, PyObject *args)
+static PyObject *load_part(Model *self, PyObject *args, int32_t (*take)(cem_model *, const char *))
 {
     PyObject *path;
     int32_t status;
 
-    if (!PyArg_ParseTuple(args, "O&:load_encoder", PyUnicode_FSConverter, &path)) return NULL;
-    WITHOUT_GIL(status, self, NULL, cem_model_load_encoder(self->handle, PyBytes_AsString(path)));
+    if (!PyArg_ParseTuple(args, "O&", PyUnicode_FSConverter, &path)) return NULL;
+    WITHOUT_GIL(status, self, NULL, take(self->handle, PyBytes_AsString(path)));
     Py_DECREF(path);
     return core_none(status);
+}
+
+static PyObject *load_encoder(Model *self, PyObject *args)
+{
+    return load_part(self, args, cem_model_load_encoder);
+}
+
+static PyObject *load_body(Model *self, PyObject *args)
+{
+    return load_part(self, args, cem_model_load_body);
 }
 
 static PyObject *save(Model *self, PyObject *args, PyObject *keywords)
@@ -293,6 +303,7 @@ static PyObject *classify(Model *self, PyObject *args)
 static PyMethodDef methods[] = {
     {"load", load, METH_VARARGS | METH_CLASS, NULL},
     {"load_encoder", METHOD(load_encoder), METH_VARARGS, NULL},
+    {"load_body", METHOD(load_body), METH_VARARGS, NULL},
     {"save", METHOD(save), METH_VARARGS | METH_KEYWORDS, NULL},
     {"assign", METHOD(assign), METH_VARARGS, NULL},
     {"copy", METHOD(copy), METH_NOARGS, NULL},

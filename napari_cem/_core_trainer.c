@@ -28,6 +28,7 @@ static int trainer_options(cem_trainer_options *options, int recipe, PyObject *k
     if (named) recipe = (int)PyLong_AsLong(named);
     if (PyErr_Occurred()) return -1;
     status = cem_trainer_defaults(options, sizeof *options, recipe);
+    if (!status) status = cem_trainer_suit(options, model->handle);
     if (status) {
         core_raise(status);
         return -1;

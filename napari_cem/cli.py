@@ -116,13 +116,7 @@ def demo_command(
     from napari_cem import demo
 
     def on_start(base: str) -> None:
-        if base == "scratch":
-            reporter.say(
-                "note", "cem500k is not in the cache: starting from scratch, a random encoder "
-                "(napari-cem weights fetch cem500k makes it better)",
-            )  # fmt: skip
-        else:
-            reporter.say("note", f"starting from {base}")
+        reporter.say("note", f"starting from {base}")
 
     outcome = demo.run(
         out, seconds, steps, seed, threads, overwrite,
@@ -232,7 +226,7 @@ def finetune_command(
     ],
     out: Annotated[Path, typer.Option(help="The model to write, a .safetensors file.")],
     weights: Annotated[
-        str, typer.Option(help="cem500k, cem1.5m, scratch, a file of weights, or a model.")
+        str, typer.Option(help="cem500k, cem1.5m, starter, scratch, a file of weights, or a model.")
     ] = "cem500k",
     classes: Annotated[
         str | None, typer.Option(help="Names: background,NAME,... or NAME=VALUE,...")

@@ -13,7 +13,7 @@ import numpy as np
 from napari_cem import picture, weights
 from napari_cem.evaluation import evaluate
 from napari_cem.images import open_labels, open_volume
-from napari_cem.model import SCRATCH, Model
+from napari_cem.model import Model
 from napari_cem.segmentation import segment
 from napari_cem.trainer import Trainer
 from napari_cem.training import Report
@@ -146,7 +146,7 @@ def run(
         if folder.is_dir():
             refuse_existing(folder / name, overwrite)
     sample = load()
-    base = "cem500k" if weights.cached("cem500k") else SCRATCH
+    base = weights.best()
     if on_start:
         on_start(base)
     model = Model.from_weights(base, CLASSES, seed, PIXEL_NM)

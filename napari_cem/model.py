@@ -79,7 +79,7 @@ class Model:
         widths: Sequence[int] | None = None,
         progress: Callable[[int, int | None], None] | None = None,
     ) -> Model:
-        """A model to be trained: a pre-trained encoder and a random decoder.
+        """A model to be trained: a pre-trained encoder and a decoder, pre-trained if there is one.
 
         Parameters
         ----------
@@ -112,10 +112,12 @@ class Model:
         norms = None
         source = {"name": SCRATCH, "sha256": None}
         if base is not None:
-            core.load_encoder(str(base))
+            core.load_body(str(base))
             known = weights.read_card(base)
             norms = known.get("norms")
             source = known.get("base") or {"name": base.stem, "sha256": weights.sha256(base)}
+            loaded = json.loads(core.card()).get("base") or {}
+            source = {**source, "decoder": loaded.get("decoder", False)}
         model = cls(core)
         model.update_card(classes=entries, norms=norms, base=source, pixel_nm=pixel_nm)
         return model

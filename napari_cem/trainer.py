@@ -109,7 +109,7 @@ class Trainer:
     @property
     def options(self) -> dict[str, Any]:
         """All options by their names in the core."""
-        chosen = _core.trainer_defaults(self._number)
+        chosen = _core.trainer_defaults(self._number, self.model.core)
         chosen.update(self._options)
         return chosen
 

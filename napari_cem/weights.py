@@ -1,5 +1,7 @@
 """Pre-trained weights: the ones known by name, the cache they are kept in, and their import.
 
+The weights called ``starter`` come with the package (docs/starter.md).
+
 The cache is a folder (``NAPARI_CEM_CACHE``, else the user's cache folder) with a file
 ``NAME.safetensors`` for each set of weights.  Beside weights that were known by name lies
 ``NAME.json`` with the SHA-256 of the checkpoint they came from: the authors publish none, so the
@@ -24,8 +26,10 @@ from napari_cem.download import Progress, alone, discard, download
 
 __all__ = [
     "KNOWN",
+    "STARTER",
     "Entry",
     "Known",
+    "best",
     "cached",
     "fetch",
     "folder",
@@ -39,7 +43,9 @@ __all__ = [
 log = logging.getLogger("napari_cem")
 
 SUFFIX = ".safetensors"
-RESERVED = "scratch"
+RESERVED = ("scratch", "starter")
+STARTER = "starter"
+PACKAGED = Path(__file__).with_name(f"{STARTER}{SUFFIX}")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 ENDINGS = (".tar", ".pth", ".pt", ".ckpt", ".bin", "_pth")
 
@@ -92,7 +98,7 @@ class Entry:
     ----------
     name : str
     state : str
-        "cached", "partly downloaded" or "not in the cache".
+        "in the package", "cached", "partly downloaded" or "not in the cache".
     size : int
         Bytes on disk.
     sha256 : str
@@ -124,8 +130,15 @@ def _part(name: str) -> Path:
     return folder() / f"{KNOWN[name].files[0]}.part"
 
 
+def best() -> str:
+    """The best weights that are there without a download: "cem500k", else the starter."""
+    return "cem500k" if cached("cem500k") else STARTER
+
+
 def cached(name: str) -> Path | None:
-    """The file of the weights called `name`, if they are in the cache."""
+    """The file of the weights called `name`, if they are in the cache or in the package."""
+    if name == STARTER:
+        return PACKAGED
     if not NAME.fullmatch(name):
         return None
     path = _place(name)
@@ -181,7 +194,7 @@ def _name_of(path: Path) -> str:
     while stem.endswith(ENDINGS):
         stem = stem.removesuffix(next(ending for ending in ENDINGS if stem.endswith(ending)))
     stem = re.sub(r"[^A-Za-z0-9._-]+", "-", stem).lstrip("._-")
-    return stem if stem not in ("", RESERVED) else "imported"
+    return stem if stem and stem not in RESERVED else "imported"
 
 
 def import_file(path: str | os.PathLike[str], out: str | os.PathLike[str] | None = None) -> Path:
@@ -264,7 +277,8 @@ def fetch(name: str, progress: Progress | None = None, base_url: str | None = No
             if error.errno is not None:
                 raise
             raise OSError(
-                f"{error}; by hand: download {known.url} and run: napari-cem weights import FILE"
+                f"{error}; by hand: download {known.url} and run: napari-cem weights import FILE; "
+                "or begin with the starter, which needs no download"
             ) from None
         try:
             digest = sha256(part)
@@ -284,8 +298,8 @@ def resolve(name: str | os.PathLike[str], progress: Progress | None = None) -> P
     Parameters
     ----------
     name : str or path
-        A key of `KNOWN`, which is fetched if it is not in the cache; a .safetensors file; or the
-        name of imported weights.
+        "starter"; a key of `KNOWN`, which is fetched if it is not in the cache; a .safetensors
+        file; or the name of imported weights.
     progress : callable, optional
         As for `fetch`.
 
@@ -311,13 +325,14 @@ def resolve(name: str | os.PathLike[str], progress: Progress | None = None) -> P
 
 
 def _entry(name: str) -> Entry:
-    path = _place(name)
+    path = cached(name) or _place(name)
     if path.is_file():
         try:
             digest = str((read_card(path).get("base") or {}).get("sha256") or "")
         except (ValueError, AttributeError):
             digest = ""
-        return Entry(name, "cached", path.stat().st_size, digest, path)
+        state = "in the package" if path == PACKAGED else "cached"
+        return Entry(name, state, path.stat().st_size, digest, path)
     part = _part(name)
     if part.is_file() and part.stat().st_size:
         return Entry(name, "partly downloaded", part.stat().st_size, "", path)
@@ -325,10 +340,11 @@ def _entry(name: str) -> Entry:
 
 
 def listing() -> list[Entry]:
-    """The weights known by name, then the imported ones."""
+    """The starter, the weights known by name, then the imported ones."""
     imported = sorted(
         path.name.removesuffix(SUFFIX)
         for path in folder().glob(f"*{SUFFIX}")
         if NAME.fullmatch(path.name)
     )
-    return [_entry(name) for name in [*KNOWN, *(n for n in imported if n not in KNOWN)]]
+    known = [STARTER, *KNOWN]
+    return [_entry(name) for name in [*known, *(n for n in imported if n not in known)]]

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from abi import LIBRARY, ROOT
 
+from napari_cem import weights
+
 PROJECT = ROOT / "fiji_native"
 STAGE = ROOT / "build" / "fiji"
 FOREIGN = 22
@@ -146,6 +148,7 @@ def build() -> ImageJ:
     native.mkdir(parents=True)
     for file in LIBRARY.parent.glob("*.so*"):
         shutil.copy2(file, native)
+    shutil.copy2(weights.PACKAGED, native)
     newest = jdks()[max(jdks())]
     command = ["mvn", "-q", "-B", "clean", "package", "-Ptestbed", f"-Dnatives={native.parent}"]
     done = subprocess.run(

@@ -50,7 +50,7 @@ def test_the_demo_writes_labels_and_a_picture_and_tells_how_good_they_are(
     out = tmp_path / "demo"
     status, text, err = command("demo", "--out", out, "--steps", 3)
     assert status == 0, err
-    assert "starting from scratch" in err
+    assert "starting from starter" in err
     assert "IoU of the membrane on slices without scribbles: 0." in text
     labels = tifffile.imread(out / "membrane.tif")
     assert labels.shape == small.image.shape

@@ -30,6 +30,7 @@ SIDE = 320  # of a page, at most
 OUTLINES = Path(__file__).with_name("mitochondria.json")
 
 Page = tuple[np.ndarray, np.ndarray]
+Source = tuple[str, float, list[Page]]  # name, share of the training, pages
 
 
 def read(path: Path) -> np.ndarray:
@@ -105,19 +106,24 @@ def fly(data: Path, step: int = 12) -> Iterator[Page]:
             yield raw.take(z, axis), labels.take(z, axis)
 
 
-def unlabelled_fly(data: Path, step: int = 16) -> Iterator[Page]:
+def unlabelled_fly(data: Path, step: int = 16) -> Iterator[tuple[str, list[Page]]]:
     """Other blocks of the same tissue: mitochondria alone are known."""
     names = [f"fly_medulla_val{k}_raw_128x256x256.tif" for k in (1, 2, 3)]
     for name in ("fly_medulla_1_raw_250x250x250.tif", *names):
         raw = read(data / "e_open" / name)
         mito, dark = dark_blobs(raw)
         labels = np.where(mito, MITOCHONDRIA, np.where(dark, 0, REST)).astype(np.uint8)
-        for axis in range(3):
-            for z in range(step // 2, raw.shape[axis], step):
-                yield raw.take(z, axis), labels.take(z, axis)
+        yield (
+            name,
+            [
+                (raw.take(z, axis), labels.take(z, axis))
+                for axis in range(3)
+                for z in range(step // 2, raw.shape[axis], step)
+            ],
+        )
 
 
-def axons_tem(data: Path) -> Iterator[Page]:
+def axons_tem(data: Path) -> Iterator[tuple[str, list[Page]]]:
     """Myelin and axons of the mouse, at two scales."""
     folder = data / "a_sample/axon_tem"
     for path in sorted((folder / "images").glob("*.png")):
@@ -130,11 +136,10 @@ def axons_tem(data: Path) -> Iterator[Page]:
         labels[named["axon"]] = AXON
         labels[named["myelin"]] = MYELIN
         page = image, outlined(labels, path.stem)
-        yield from tiles(page)
-        yield from tiles(scaled(page, 0.5))
+        yield path.stem, [*tiles(page), *tiles(scaled(page, 0.5))]
 
 
-def axons_sem(data: Path) -> Iterator[Page]:
+def axons_sem(data: Path) -> Iterator[tuple[str, list[Page]]]:
     """Myelin and axons of the rat, far coarser."""
     folder = data / "b_dev/axon_sem"
     for path in sorted((folder / "images").glob("*.png")):
@@ -143,7 +148,7 @@ def axons_sem(data: Path) -> Iterator[Page]:
             for p in (path, folder / "labels" / f"{path.stem}_seg-axonmyelin-manual.png")
         )
         labels = np.where(coded > 191, AXON, np.where(coded > 63, MYELIN, REST)).astype(np.uint8)
-        yield from tiles((image, labels))
+        yield path.stem, list(tiles((image, labels)))
 
 
 def imread(path: Path) -> np.ndarray:
@@ -153,7 +158,7 @@ def imread(path: Path) -> np.ndarray:
     return np.asarray(Image.open(path))
 
 
-def examples(data: Path) -> Iterator[Page]:
+def examples(data: Path) -> Iterator[tuple[str, list[Page]]]:
     """Small images with one kind of thing marked."""
     folder = data / "a_sample/cem_examples"
     kinds = {"er": ER, "nuclei": NUCLEUS}
@@ -161,38 +166,41 @@ def examples(data: Path) -> Iterator[Page]:
     for name, kind in kinds.items():
         mask = read(folder / "masks" / f"{name}.png") > 0
         labels = np.where(mask, kind, REST).astype(np.uint8)
-        yield read(folder / "images" / f"{name}.png"), outlined(labels, name)
+        yield name, [(read(folder / "images" / f"{name}.png"), outlined(labels, name))]
     for path in sorted((data / "d_pool/cem_occlusion").glob("*.tiff")):
         image = read(path)
         labels = outlined(np.full(image.shape, REST, np.uint8), path.stem)
         if (labels == MITOCHONDRIA).any():
-            yield image, labels
+            yield path.stem, [(image, labels)]
     image, mask = (read(data / "a_sample/er_tem" / f"{n}.tif") for n in ("image", "er_mask"))
     labels = np.where(mask > 0, ER, REST).astype(np.uint8)
     page = image, outlined(labels, "er_tem")
-    yield scaled(page, 0.5)
-    yield from tiles(page)
+    yield "er_tem", [scaled(page, 0.5), *tiles(page)]
 
 
-def pages(data: Path) -> Iterator[Page]:
-    """All pages; the rare kinds of image come more often."""
-    yield from fly(data)
-    yield from unlabelled_fly(data)
-    for page in axons_tem(data):
-        yield from [page] * 2
-    yield from axons_sem(data)
-    for page in examples(data):
-        yield from [page] * 6
+def pages(data: Path) -> Iterator[Source]:
+    """All pages by what they show and the microscope they come from."""
+    yield "fly", 6, list(fly(data))
+    for name, found in unlabelled_fly(data):
+        yield name, 0.75, found
+    for make, share in ((axons_tem, 1), (axons_sem, 0.5), (examples, 1)):
+        for name, found in make(data):
+            yield name, share, found
 
 
 def main(data: str, out: str) -> None:
-    """Writes the pages."""
-    made = {}
-    for number, (image, labels) in enumerate(pages(Path(data))):
-        made[f"image{number:04d}"] = even(image)
-        made[f"labels{number:04d}"] = np.asarray(labels).round().astype(np.uint8)
-    np.savez_compressed(out, **made)
-    print(f"{len(made) // 2} pages in {out}")
+    """Writes the pages; a page's weight is its share of the training."""
+    made, groups, weights = {}, [], []
+    for group, (name, share, found) in enumerate(pages(Path(data))):
+        print(f"{name}: {len(found)} pages")
+        for image, labels in found:
+            number = len(groups)
+            made[f"image{number:04d}"] = even(image)
+            made[f"labels{number:04d}"] = np.asarray(labels).round().astype(np.uint8)
+            groups.append(group)
+            weights.append(share / len(found))
+    np.savez_compressed(out, **made, group=np.array(groups), weight=np.array(weights))
+    print(f"{len(groups)} pages in {out}")
 
 
 if __name__ == "__main__":

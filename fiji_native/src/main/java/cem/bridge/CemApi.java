@@ -35,6 +35,7 @@ public interface CemApi {
     int cem_model_new(long out, long options);
     int cem_model_load(long out, long path);
     int cem_model_load_encoder(long model, long path);
+    int cem_model_load_body(long model, long path);
     int cem_model_save(long model, long path, int overwrite);
     int cem_model_copy(long out, long model);
     int cem_model_assign(long model, long from);
@@ -67,6 +68,7 @@ public interface CemApi {
     // ==== Train ====
 
     int cem_trainer_defaults(long options, long size, int recipe);
+    int cem_trainer_suit(long options, long model);
     int cem_trainer_new(long out, long model, long options);
     void cem_trainer_free(long trainer);
     int cem_trainer_set(long trainer, long key, long pixels, int type, long labels, long height,

@@ -19,7 +19,7 @@ public final class Train extends Command {
             .image("image")
             .labels("labels")
             .file("output", "new .safetensors file")
-            .text("weights", "cem500k, cem1.5m, scratch, or a file", "cem500k")
+            .text("weights", "cem500k, cem1.5m, starter, scratch, or a file", "cem500k")
             .text("classes", "background,NAME,...", "")
             .choice("recipe", "interactive", "cem500k")
             .number("steps", "0: by time", "0")

@@ -36,9 +36,9 @@ public final class Model implements AutoCloseable {
         return handle;
     }
 
-    /** Replaces the encoder by the one in a file of weights or of a model. */
-    public void loadEncoder(Path path) {
-        Cem.check(Cem.with(path, text -> Cem.api().cem_model_load_encoder(handle(), text)));
+    /** Takes the encoder of a file of weights or of a model, and a model's decoder if it fits. */
+    public void loadBody(Path path) {
+        Cem.check(Cem.with(path, text -> Cem.api().cem_model_load_body(handle(), text)));
     }
 
     /** Writes the model by atomic rename. */

@@ -12,7 +12,7 @@ public final class Struct implements AutoCloseable {
         + " long feature_bytes";
     static final String TRAINER = "long seed, long steps, long batch, long crop, long feature_bytes, pointer class_weights,"
         + " pointer milestones, long milestone_count, double learning_rate, double weight_decay, double momentum,"
-        + " double power, int recipe, int optimizer, int schedule, int first_stage, int train_norms, int dense,"
+        + " double power, double body_rate, int recipe, int optimizer, int schedule, int first_stage, int train_norms, int dense,"
         + " int restatistics, int augmentations, int threads, int reserved";
     static final String REPORT = "long step, long held_out, double loss, double rate, double iou";
     static final String TIFF = "long pages, long height, long width, double pixel_nm, double spacing_nm, int type,"

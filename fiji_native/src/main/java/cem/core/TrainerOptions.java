@@ -4,9 +4,11 @@ import cem.bridge.Block;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeSet;
 
 /** Options of training by their names in {@code cem.h}; choices have names too. */
@@ -26,6 +28,7 @@ public final class TrainerOptions implements AutoCloseable {
     private final Struct struct = new Struct(Struct.TRAINER);
     private final List<Block> arrays = new ArrayList<>();
     private final Map<String, Object> told = new LinkedHashMap<>();
+    private final Set<String> given = new HashSet<>();
     public final String recipe;
 
     /** The defaults of a recipe. */
@@ -34,6 +37,20 @@ public final class TrainerOptions implements AutoCloseable {
         Cem.check(Cem.api().cem_trainer_defaults(struct.address(), struct.size(), choice("recipe", recipe, RECIPES)));
         for (String name : struct.names()) told.put(name, struct.isPointer(name) ? null : struct.get(name));
         told.keySet().removeAll(UNTOLD);
+    }
+
+    /** Changes what was not set to what suits the model better. */
+    public TrainerOptions suit(Model model) {
+        try (Struct suited = new Struct(Struct.TRAINER)) {
+            Cem.check(Cem.api().cem_trainer_defaults(suited.address(), suited.size(), choice("recipe", recipe, RECIPES)));
+            Cem.check(Cem.api().cem_trainer_suit(suited.address(), model.handle()));
+            for (String name : suited.names()) {
+                if (suited.isPointer(name) || given.contains(name) || UNTOLD.contains(name)) continue;
+                struct.set(name, suited.get(name));
+                told.put(name, suited.get(name));
+            }
+        }
+        return this;
     }
 
     private static List<String> names(String... names) {
@@ -55,6 +72,7 @@ public final class TrainerOptions implements AutoCloseable {
         if (!struct.has(name) || (UNTOLD.contains(name) && !name.equals("threads") && !name.equals("feature_bytes"))) {
             throw new CemException("there is no option " + name + "; there are " + String.join(", ", offered()));
         }
+        given.add(name);
         if (struct.isPointer(name)) setArray(name, value instanceof List ? (List<?>) value : Collections.singletonList(value));
         else setNumber(name, value);
         return this;

@@ -60,7 +60,7 @@ public final class Training implements AutoCloseable {
             progress.check();
             seen = plan.recipe.equals("cem500k") ? Seen.byNorms(image, found, Seen.norms(model.card()))
                 : Seen.byVolume(image, found);
-            trainer = new Trainer(model, options);
+            trainer = new Trainer(model, options.suit(model));
         } catch (RuntimeException error) {
             model.close();
             throw error;

@@ -1,6 +1,8 @@
 package cem.job;
 
+import cem.bridge.Libcem;
 import cem.core.CemException;
+import cem.core.Json;
 import cem.core.Model;
 import cem.core.Safetensors;
 import java.io.IOException;
@@ -19,19 +21,26 @@ import java.util.Map;
 /** Pre-trained weights, by name from the cache that {@code napari-cem weights} fills, or from a file. */
 final class Weights {
     static final String SCRATCH = "scratch";
+    private static final String STARTER = "starter";
     private static final List<String> KNOWN = Arrays.asList("cem500k", "cem1.5m");
 
     private Weights() {}
 
     /** The file for a name or a path. */
     static Path resolve(String name) {
-        Path cached = folder().resolve(name + ".safetensors");
+        Path cached = name.equals(STARTER) ? starter() : folder().resolve(name + ".safetensors");
         if (!KNOWN.contains(name) && Files.isRegularFile(Paths.get(name))) return Paths.get(name);
         if (name.matches("[A-Za-z0-9][A-Za-z0-9._-]*") && Files.isRegularFile(cached)) return cached;
         if (KNOWN.contains(name))
             throw new CemException("the weights " + name + " are not in " + folder() + "; get them once with: napari-cem weights "
-                + "fetch " + name + ", or give weights=scratch");
+                + "fetch " + name + ", or give weights=starter");
         throw new CemException("the weights are '" + name + "', which is neither a file nor in " + folder());
+    }
+
+    /** The weights that come with the library: beside it, or in the Python package it belongs to. */
+    private static Path starter() {
+        Path folder = Libcem.path().getParent(), file = folder.resolve(STARTER + ".safetensors");
+        return Files.isRegularFile(file) ? file : folder.resolveSibling(STARTER + ".safetensors");
     }
 
     private static Path folder() {
@@ -50,19 +59,30 @@ final class Weights {
         Map<String, Object> base = new LinkedHashMap<>();
         base.put("name", SCRATCH);
         base.put("sha256", null);
-        Object norms = null, known = null;
+        Object norms = null;
         if (!name.equals(SCRATCH)) {
             Path path = resolve(name);
             Map<String, Object> card = Safetensors.card(path);
-            model.loadEncoder(path);
+            model.loadBody(path);
             norms = card.get("norms");
-            known = card.get("base");
-            base.put("name", path.getFileName().toString().replaceFirst("\\.[^.]*$", ""));
-            if (known == null) base.put("sha256", sha256(path));
+            Object known = card.get("base");
+            if (known != null) {
+                base = new LinkedHashMap<>(Json.object(known));
+            } else {
+                base.put("name", path.getFileName().toString().replaceFirst("\\.[^.]*$", ""));
+                base.put("sha256", sha256(path));
+            }
+            base.put("decoder", hasDecoder(model));
         }
         fields.put("norms", norms);
-        fields.put("base", known == null ? base : known);
+        fields.put("base", base);
         return fields;
+    }
+
+    /** Whether the decoder came with the encoder. */
+    private static boolean hasDecoder(Model model) {
+        Object base = model.card().get("base");
+        return base != null && Boolean.TRUE.equals(Json.object(base).get("decoder"));
     }
 
     private static String sha256(Path path) {
