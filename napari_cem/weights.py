@@ -277,8 +277,7 @@ def fetch(name: str, progress: Progress | None = None, base_url: str | None = No
             if error.errno is not None:
                 raise
             raise OSError(
-                f"{error}; by hand: download {known.url} and run: napari-cem weights import FILE; "
-                "or begin with the starter, which needs no download"
+                f"{error}; by hand: download {known.url} and run: napari-cem weights import FILE"
             ) from None
         try:
             digest = sha256(part)

@@ -107,7 +107,7 @@ def test_ten_clicks_lead_from_an_image_to_a_segmentation_with_objects(driver, tm
     driver.viewer.add_image(sample.image[10:26], scale=(10, 10, 10), units=("nm",) * 3, name="fly")
     driver.wait(0.2)
     widget, project = driver.widget, driver.project
-    clicks = [widget.labels.new]
+    clicks = [widget.labels.new, widget.train.scratch]
     widget.train.budget.setCurrentText("Quick (5 s)")
     for click in clicks:
         click.click()

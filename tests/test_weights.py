@@ -489,19 +489,20 @@ def test_a_checkpoint_in_place_of_weights_says_to_import_it(tmp_path):
 
 @pytest.mark.parametrize("name", ["nothing", "../cache", "/etc/none", "", "cem500k.safetensors"])
 def test_names_of_nothing_are_refused_with_the_names_there_are(name):
-    with pytest.raises(OSError, match=r"nor the name of weights: cem500k, cem1\.5m"):
+    with pytest.raises(OSError, match=r"nor the name of weights: starter, cem500k, cem1\.5m"):
         weights.resolve(name)
 
 
 def test_the_list_has_what_is_known_and_what_was_imported(published, cache, tmp_path):
     assert [(e.name, e.state) for e in weights.listing()] == [
+        ("starter", "in the package"),
         ("cem500k", "not in the cache"),
         ("cem1.5m", "not in the cache"),
     ]
     source = tmp_path / "b.pth"
     source.write_bytes(published)
     path = weights.import_file(source)
-    entry = weights.listing()[2]
+    entry = weights.listing()[3]
     assert (entry.name, entry.state, entry.path) == ("b", "cached", path)
     assert (entry.size, entry.sha256) == (path.stat().st_size, weights.sha256(source))
 
@@ -510,7 +511,8 @@ def test_a_stranger_in_the_cache_does_not_break_the_list(cache):
     cache.mkdir()
     (cache / "odd.safetensors").write_bytes(b"nonsense")
     (cache / "cem500k.safetensors").write_bytes(b"")
-    assert [entry.state for entry in weights.listing()] == ["cached", "not in the cache", "cached"]
+    states = [entry.state for entry in weights.listing()]
+    assert states == ["in the package", "cached", "not in the cache", "cached"]
 
 
 @pytest.mark.parametrize("card", ["[1]", "{", '"x"', "[" * 100_000])

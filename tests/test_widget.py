@@ -268,26 +268,16 @@ def test_a_first_run_offers_what_to_start_from(driver):
     driver.wait(0.1)
     train_section = driver.widget.train
     offers = [train_section.fetch, train_section.load, train_section.scratch]
+    assert driver.project.base is None
     assert all(not offer.isHidden() for offer in offers)
-    assert train_section.line.text() == "starts from starter"
-    driver.project.follows = False
+    assert train_section.line.text() == "choose what to start from"
     driver.widget.labels.new.click()
     draw(driver)
-    driver.until(lambda: not driver.project.annotation.missing, 5)
+    assert driver.hears("choose what to start from, in the section Train", 5)
     driver.project.budget = 0.3
     train_section.scratch.click()
     assert driver.until(lambda: len(driver.project.rounds) == 1, 60)
-    assert driver.project.base == "scratch"
     assert all(offer.isHidden() for offer in offers)
-
-
-def test_strokes_alone_train_from_the_starter_that_comes_with_the_package(driver):
-    open_stack(driver)
-    driver.project.budget = 0.3
-    driver.widget.labels.new.click()
-    draw(driver)
-    assert driver.until(lambda: len(driver.project.rounds) == 1, 60)
-    assert driver.project.training.live.model.card["base"]["name"] == "starter"
 
 
 def test_own_weights_are_imported_in_place(driver, tmp_path):

@@ -76,6 +76,14 @@ static int which_strip(int64_t strips, int64_t strip)
     return strip == 0 ? STRIP_FIRST : strip == strips - 1 ? STRIP_LAST : STRIP_MIDDLE;
 }
 
+static void free_strips(struct conv_plan *plan)
+{
+    for (int i = 0; i < STRIP_SHAPES; i++) {
+        onednn_conv_free(plan->conv[i]);
+        plan->conv[i] = NULL;
+    }
+}
+
 static int32_t plan_strips(struct conv_plan *plan, int pass)
 {
     const struct shape *shape = &plan->base.shape;
@@ -114,9 +122,21 @@ static void conv_free(struct plan *base)
     struct conv_plan *plan = (struct conv_plan *)base;
 
     if (!plan) return;
-    for (int i = 0; i < STRIP_SHAPES; i++) onednn_conv_free(plan->conv[i]);
+    free_strips(plan);
     lanes_free(&plan->lanes);
     memory_free(plan);
+}
+
+/* Strips, which share their packed weights; for some heights oneDNN is fast only on whole samples. */
+static int32_t plan_strips_or_whole(struct conv_plan *plan, int pass)
+{
+    int32_t status = plan_strips(plan, pass);
+
+    if (status != CEM_EBACKEND || plan->strips == 1) return status;
+    free_strips(plan);
+    plan->strips = 1;
+    plan->base.workspace = 0;
+    return plan_strips(plan, pass);
 }
 
 static int32_t conv_plan(struct plan **out, const struct shape *shape, int slot)
@@ -128,7 +148,7 @@ static int32_t conv_plan(struct plan **out, const struct shape *shape, int slot)
     plan->base = (struct plan){.kernel = &kernel_conv_onednn, .shape = *shape, .slot = slot};
     plan->strips = slot == SLOT_FORWARD ? kernel_strips(shape, shape->out_h) : 1;
     if (slot == SLOT_WEIGHTS) status = plan_weights(plan);
-    else status = plan_strips(plan, slot == SLOT_FORWARD ? ONEDNN_FORWARD : ONEDNN_DATA);
+    else status = plan_strips_or_whole(plan, slot == SLOT_FORWARD ? ONEDNN_FORWARD : ONEDNN_DATA);
     if (status == CEM_OK) *out = &plan->base;
     else conv_free(&plan->base);
     return status;

@@ -12,7 +12,7 @@ from qtpy.QtCore import QObject, Signal
 from napari_cem import weights
 from napari_cem.images import ArrayVolume
 from napari_cem.live import Differs, Live, Predicted, Result, Rounded, Stopped, Trained
-from napari_cem.model import Model
+from napari_cem.model import SCRATCH, Model
 from napari_cem.preview import Page, window_of
 from napari_cem.widget import layers, preferences
 from napari_cem.widget.annotation import Annotation
@@ -47,7 +47,7 @@ class Project(QObject):
         super().__init__(parent)
         self.viewer = viewer
         self.image: Any = None
-        self.base = weights.best()
+        self.base: str | None = "cem500k" if weights.cached("cem500k") else None
         self.model_file: Path | None = None
         self.budget: float | None = BUDGETS["Better (20 s)"]
         self.follows, self.seed = True, 0
@@ -194,6 +194,8 @@ class Project(QObject):
             return "add labels first"
         if self.annotation.missing:
             return f"paint some {', '.join(entry['name'] for entry in self.annotation.missing)} too"
+        if self.base is None and not self.has_model:
+            return "choose what to start from, in the section Train"
         return None
 
     def train(self) -> None:
@@ -216,8 +218,8 @@ class Project(QObject):
         self.train()
 
     def start_over(self) -> None:
-        """Forgets the model; what to start from may be chosen anew."""
-        self.base = weights.best()
+        """Forgets the model; what to start from is to be chosen anew."""
+        self.base = None
         self._begin_anew()
         self.changed.emit()
 
@@ -245,7 +247,7 @@ class Project(QObject):
 
     def _begin(self, load: Callable[[], Model] | None) -> None:
         """Works with what `load` loads; None: with a new model."""
-        base, entries, seed = self.base, self.annotation.classes, self.seed
+        base, entries, seed = self.base or SCRATCH, self.annotation.classes, self.seed
         volume, wanted = self.volume(), preferences.load()
 
         def make() -> Live:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
+from napari_cem.model import SCRATCH
 from napari_cem.widget import layers
 from napari_cem.widget.sections.base import button
 from napari_cem.widget.viewport import go_to_slice
@@ -40,6 +41,10 @@ def steps_of(widget: CemWidget) -> list[Step]:
             project.use_labels(drawn[0])
         go_to_slice(project.viewer, project.image, SCRIBBLED)
 
+    def train() -> None:
+        project.base = project.base or SCRATCH
+        project.train()
+
     def move() -> None:
         go_to_slice(project.viewer, project.image, OTHER)
 
@@ -52,7 +57,7 @@ def steps_of(widget: CemWidget) -> list[Step]:
         Step("2/5  Press New labels and paint a few strokes of each class, background too. The "
              "sample comes with some.", take_scribbles, labelled),
         Step("3/5  Train. The prediction appears while the network learns, and follows when you "
-             "paint more.", project.train, lambda: bool(project.rounds)),
+             "paint more.", train, lambda: bool(project.rounds)),
         Step("4/5  Move the slider: other slices are predicted as you come by. Correct with a "
              "stroke what is wrong; set the threshold in Preview.", move,
              lambda: project.slice not in (None, *project.annotation.slices)),

@@ -194,7 +194,7 @@ class SegmentSection(Section):
         source = None if p.image is None else source_of(p.image)
         keeper = p.annotation.keeper
         labels = None if keeper is None else str(keeper.session.folder / LABELS)
-        base = str(p.model_file or p.base)
+        base = str(p.model_file or p.base or "scratch")
         return recipe.lines(
             None if source is None else str(source), labels, base, p.annotation.classes, p.budget,
             self.planes.currentText(), p.own_threshold,

@@ -30,7 +30,7 @@ class TrainSection(Section):
 
     def __init__(self, project: Project) -> None:
         super().__init__(project)
-        self.first = QLabel(wordWrap=True)
+        self.first = QLabel("Start from:", wordWrap=True)
         self.rows.addWidget(self.first)
         self.fetch = button("Download CEM500K (once)", self._fetch, "fetch", "about 300 MB")
         self.load = button("Import a file...", self._import, "import")
@@ -77,13 +77,14 @@ class TrainSection(Section):
         if p.rounds:
             count = len(p.rounds)
             return f"{count} round{'s' * (count > 1)}, from {p.base}"
+        if p.base is None:
+            return "choose what to start from"
         return f"starts from {p.base}"
 
     def refresh(self) -> None:
         """Buttons that make sense, and the last round."""
         p = self.project
-        choosing = not p.has_model
-        self.first.setText(f"Starts from {p.base}, unless you choose:")
+        choosing = p.base is None and not p.has_model
         for widget in (self.first, self.load, self.scratch):
             widget.setVisible(choosing)
         self.fetch.setVisible(choosing and not weights.cached("cem500k"))
