@@ -127,7 +127,8 @@ static void conv_free(struct plan *base)
     memory_free(plan);
 }
 
-/* Strips, which share their packed weights; for some heights oneDNN is fast only on whole samples. */
+/* Strips, which share their packed weights; for some heights oneDNN is fast only on whole samples.
+ */
 static int32_t plan_strips_or_whole(struct conv_plan *plan, int pass)
 {
     int32_t status = plan_strips(plan, pass);
